@@ -1,0 +1,150 @@
+"""Convolution with a kernel as long as the signal: through the FFT, and directly for reference.
+
+All functions here are true convolutions (the kernel is flipped), depthwise, in any number of dimensions.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+from hyperseq._spatial import check_activations, check_choice, check_rank_matches, crop, spatial_axes, spatial_size
+from hyperseq.functional.lengths import mask_padding
+from hyperseq.functional.sliding_window import slide
+
+MODES = ("circular", "causal", "same")
+
+
+def fft_conv(signal: Tensor, kernel: Tensor, *, mode: str) -> Tensor:
+    """Convolve every channel with its kernel through the FFT, in O(N log N).
+
+    - ``circular``: ``y[n] = sum_m k[m] x[(n - m) mod S]``, the kernel as large as the signal.
+    - ``causal`` (one spatial axis): ``y[n] = sum_{m <= n} k[m] x[n - m]``.
+    - ``same``: ``y[n] = sum_m k[m] x[n - m + floor(k / 2)]`` with zeros outside.
+
+    The transforms run in float32 (float64 for float64), whatever the input type and autocast say.
+
+    Args:
+        signal: ``(B, C, *S)``.
+        kernel: ``(B or 1, C, *k)``; broadcasts over the batch.
+        mode: ``circular``, ``causal`` or ``same``.
+
+    Returns:
+        ``(B, C, *S)`` in the type of the signal.
+
+    Raises:
+        ValueError: If the shapes do not fit, or the mode is unknown or not allowed for the rank.
+
+    Example:
+        >>> signal, kernel = torch.randn(2, 3, 101), torch.randn(1, 3, 101)
+        >>> fft_conv(signal, kernel, mode="causal").shape
+        torch.Size([2, 3, 101])
+    """
+    _check_convolution(signal, kernel, mode)
+    return convolve_shared(kernel, [signal], mode=mode)[0]
+
+
+def direct_conv(signal: Tensor, kernel: Tensor, *, mode: str) -> Tensor:
+    """Convolve as `fft_conv` does, but by the sum itself, in O(N k).
+
+    The plain form of the definition, without the rounding of a transform: for small kernels and for checking.
+
+    Args:
+        signal: ``(B, C, *S)``.
+        kernel: ``(B or 1, C, *k)``; broadcasts over the batch.
+        mode: ``circular``, ``causal`` or ``same``.
+
+    Returns:
+        ``(B, C, *S)`` in the type of the signal.
+
+    Raises:
+        ValueError: If the shapes do not fit, or the mode is unknown or not allowed for the rank.
+
+    Example:
+        >>> signal, kernel = torch.randn(2, 3, 8, 9), torch.randn(1, 3, 3, 5)
+        >>> direct_conv(signal, kernel, mode="same").shape
+        torch.Size([2, 3, 8, 9])
+    """
+    _check_convolution(signal, kernel, mode)
+    flipped = kernel.flip(spatial_axes(kernel))
+    none = [0] * (signal.dim() - 2)
+    if mode == "circular":
+        wrapped = signal
+        for axis in spatial_axes(signal):
+            wrapped = torch.cat([wrapped.narrow(axis, 1, signal.shape[axis] - 1), wrapped], dim=axis)
+        return slide(wrapped, flipped, before=none, after=none)
+    if mode == "causal":
+        return slide(signal, flipped, before=[kernel.shape[-1] - 1], after=none)
+    after = [k // 2 for k in spatial_size(kernel)]
+    return slide(signal, flipped, before=[k - 1 - k // 2 for k in spatial_size(kernel)], after=after)
+
+
+def convolve_shared(
+    kernel: Tensor, signals: Sequence[Tensor], *, mode: str, lengths: Tensor | None = None
+) -> list[Tensor]:
+    """Convolve several signals with one kernel, whose spectrum is computed once.
+
+    Shapes and modes are those of `fft_conv`. With ``lengths`` (checked, not None), ``circular`` wraps every
+    sample around its own length; kernel and signals must then be zero where they are padding.
+    """
+    size = spatial_size(signals[0])
+    if mode == "circular":
+        if lengths is None:
+            return _multiply_spectra(kernel, signals, size)
+        full = _multiply_spectra(kernel, signals, _fast_size(2 * n - 1 for n in size))
+        return [_fold(linear, lengths, size[0]) for linear in full]
+    if mode == "causal":
+        kernel = kernel[..., : size[0]]
+        starts: tuple[int, ...] = (0,)
+    else:
+        starts = tuple(k // 2 for k in spatial_size(kernel))
+    fft_size = _fast_size(n + k - 1 for n, k in zip(size, spatial_size(kernel), strict=True))
+    return [crop(linear, start=starts, size=size) for linear in _multiply_spectra(kernel, signals, fft_size)]
+
+
+def _multiply_spectra(kernel: Tensor, signals: Sequence[Tensor], fft_size: tuple[int, ...]) -> list[Tensor]:
+    """Circular convolution over ``fft_size`` points, which is linear where that leaves room."""
+    axes = spatial_axes(kernel)
+    # half types have no FFT (bfloat16) or only powers of two (float16), and too few digits for a long sum
+    with torch.autocast(kernel.device.type, enabled=False):
+        spectrum = torch.fft.rfftn(_at_least_float32(kernel), s=fft_size, dim=axes)
+        products = [spectrum * torch.fft.rfftn(_at_least_float32(x), s=fft_size, dim=axes) for x in signals]
+        results = [torch.fft.irfftn(product, s=fft_size, dim=axes) for product in products]
+    return [result.to(x.dtype) for result, x in zip(results, signals, strict=True)]
+
+
+def _fold(linear: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """Wrap a linear convolution around each sample's own length: ``y[n] + y[n + length]``."""
+    wrapped = torch.arange(size, device=linear.device) + lengths[:, None, None]
+    # past 2 length - 1 there are only zeros, so the clamp to the last point changes no valid position
+    wrapped = wrapped.clamp(max=linear.shape[-1] - 1).expand(-1, linear.shape[1], -1)
+    return mask_padding(linear[..., :size] + linear.gather(-1, wrapped), lengths)
+
+
+def _fast_size(least: Iterable[int]) -> tuple[int, ...]:
+    return tuple(next_fast_len(n, real=True) for n in least)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _check_convolution(signal: Tensor, kernel: Tensor, mode: str) -> None:
+    check_choice(mode, MODES, name="mode")
+    check_activations(signal, name="signal")
+    check_rank_matches(kernel, signal, name="kernel", like_name="signal")
+    check_mode_rank(mode, spatial_size(signal))
+    if mode == "circular" and spatial_size(kernel) != spatial_size(signal):
+        raise ValueError(
+            f"kernel must be as large as the signal {spatial_size(signal)} in mode 'circular', "
+            f"got {spatial_size(kernel)}"
+        )
+
+
+def check_mode_rank(mode: str, size: Sequence[int]) -> None:
+    """Refuse a mode that the number of spatial axes, or their sizes, do not allow."""
+    if mode == "causal" and len(size) != 1:
+        raise ValueError(f"mode must not be 'causal' unless there is one spatial axis, got size {tuple(size)}")
+    if mode == "matmul" and (len(size) != 2 or size[0] != size[1]):
+        raise ValueError(f"mode must not be 'matmul' unless the size is square with two axes, got size {tuple(size)}")

@@ -1,0 +1,110 @@
+"""The HyperZ·Z·W operator (Zhang 2024, arXiv 2401.17948), global and local.
+
+A slow network's hyper-kernel K, multiplied with a context X, gives the context-dependent fast weights W = K ⊙ X;
+these are then applied to values V.
+"""
+
+from collections.abc import Sequence
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from hyperseq._spatial import check_activations, check_choice, check_rank_matches, check_same_size, spatial_size
+from hyperseq.functional.convolution import check_mode_rank, convolve_shared
+from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.sliding_window import slide
+
+MODES = ("circular", "causal", "matmul", "product")
+
+
+@overload
+def global_hyperzzw(
+    context: Tensor, hyper_kernel: Tensor, values: Tensor, *, mode: str = ..., lengths: Tensor | None = ...
+) -> Tensor: ...
+@overload
+def global_hyperzzw(
+    context: Tensor, hyper_kernel: Tensor, values: Sequence[Tensor], *, mode: str = ..., lengths: Tensor | None = ...
+) -> list[Tensor]: ...
+def global_hyperzzw(
+    context: Tensor,
+    hyper_kernel: Tensor,
+    values: Tensor | Sequence[Tensor],
+    *,
+    mode: str = "circular",
+    lengths: Tensor | None = None,
+) -> Tensor | list[Tensor]:
+    """Apply the context-dependent fast weights ``W = K ⊙ X`` to the values, linear in time and memory.
+
+    - ``circular``: ``Y = W ⊛ V`` over the true length; every output sees every input.
+    - ``causal`` (one spatial axis): ``y[t] = sum_{m <= t} W[m] V[t - m]``; no output sees its future.
+    - ``matmul`` (two axes, square): ``W V`` as matrices over the two axes, the paper's image form.
+    - ``product``: ``W ⊙ V``, the pixel-level score.
+
+    Args:
+        context: X, ``(B, C, *S)``.
+        hyper_kernel: K, ``(1, C, *S)`` (or one per sample).
+        values: V, ``(B, C, *S)``, or several that share one W and so one transform of it.
+        mode: One of the four above.
+        lengths: Integers ``(B,)``, one spatial axis: the answer for a sample is that for it alone, unpadded.
+
+    Returns:
+        ``(B, C, *S)`` in the type of the values; a list of them if several values came.
+
+    Raises:
+        ValueError: If shapes or lengths do not fit, or the mode is unknown or not allowed for the rank.
+
+    Example:
+        >>> context, values = torch.randn(2, 3, 100), torch.randn(2, 3, 100)
+        >>> global_hyperzzw(context, torch.randn(1, 3, 100), values).shape
+        torch.Size([2, 3, 100])
+    """
+    check_choice(mode, MODES, name="mode")
+    check_activations(context, name="context")
+    check_same_size(hyper_kernel, context, name="hyper_kernel", like_name="context")
+    several = [values] if isinstance(values, Tensor) else list(values)
+    for value in several:
+        check_same_size(value, context, name="values", like_name="context")
+    check_mode_rank(mode, spatial_size(context))
+    lengths = valid_lengths(lengths, context)
+
+    fast_weights = hyper_kernel * mask_padding(context, lengths)
+    several = [mask_padding(value, lengths) for value in several]
+    if mode == "product":
+        results = [(fast_weights * value).to(value.dtype) for value in several]
+    elif mode == "matmul":
+        results = [torch.matmul(fast_weights.to(value.dtype), value).to(value.dtype) for value in several]
+    else:
+        results = [mask_padding(y, lengths) for y in convolve_shared(fast_weights, several, mode=mode, lengths=lengths)]
+    return results[0] if isinstance(values, Tensor) else results
+
+
+def local_hyperzzw(values: Tensor, kernel: Tensor) -> Tensor:
+    """Slide one small kernel per sample and channel over the values, zeros outside.
+
+    ``y[n] = sum_j K[j] V[n + j - floor(k / 2)]``: the sliding window of deep learning (a correlation). The
+    context is already in the kernel; `hyperseq.nn.LocalHyperZZW` makes it.
+
+    Args:
+        values: V, ``(B, C, *S)``.
+        kernel: K, ``(B or 1, C, *k)``.
+
+    Returns:
+        ``(B, C, *S)`` in the type of the values.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+        >>> local_hyperzzw(torch.randn(2, 3, 100), torch.randn(2, 3, 5)).shape
+        torch.Size([2, 3, 100])
+    """
+    check_activations(values, name="values")
+    check_rank_matches(kernel, values, name="kernel", like_name="values")
+    size = spatial_size(kernel)
+    # sums of many products need more digits than the half types have
+    common = torch.float64 if torch.float64 in (values.dtype, kernel.dtype) else torch.float32
+    result = slide(
+        values.to(common), kernel.to(common), before=[k // 2 for k in size], after=[k - 1 - k // 2 for k in size]
+    )
+    return result.to(values.dtype)

@@ -1,0 +1,84 @@
+"""Hyper-channel interaction and hyper interaction: scores of slow-network kernels that weigh the input."""
+
+import torch
+from torch import Tensor
+
+from hyperseq._spatial import check_activations, check_same_size, over_space
+from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.pooling import spatial_mean
+
+
+def hyper_channel_interaction(x: Tensor, hyper_kernel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    """Weigh the channels by their own pixel-level HyperZ·Z·W score.
+
+    ``H = X ⊙ sigmoid(y ⊙ k ⊙ y)`` with y the mean of X over space.
+
+    Args:
+        x: X, ``(B, C, *S)``.
+        hyper_kernel: k, a hyper-kernel over the channel axis, ``(C,)``.
+        lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
+
+    Returns:
+        ``(B, C, *S)``, zero where padded.
+
+    Raises:
+        ValueError: If kernel or lengths do not fit.
+
+    Example:
+        >>> hyper_channel_interaction(torch.randn(2, 3, 100), torch.randn(3)).shape
+        torch.Size([2, 3, 100])
+    """
+    check_activations(x, name="x")
+    _check_channel_kernel(hyper_kernel, x, name="hyper_kernel")
+    lengths = valid_lengths(lengths, x)
+    score = spatial_mean(x, lengths=lengths).square() * hyper_kernel
+    return mask_padding(x, lengths) * over_space(torch.sigmoid(score), x).to(x.dtype)
+
+
+def hyper_interaction(
+    x: Tensor,
+    high_level: Tensor,
+    *,
+    channel_kernel: Tensor,
+    spatial_kernel: Tensor,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Weigh the input by the channel and spatial scores of a high-level representation of it.
+
+    ``X ⊙ sigmoid(ss · sc)`` with ``sc = yc ⊙ kc ⊙ yc`` (yc = mean of Y over space) and ``ss = ys ⊙ ks ⊙ ys``
+    (ys = mean of Y over channels).
+
+    Args:
+        x: X, ``(B, C, *S)``.
+        high_level: Y, ``(B, C, *S)``.
+        channel_kernel: kc, ``(C,)``.
+        spatial_kernel: ks, ``(1, 1, *S)``.
+        lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
+
+    Returns:
+        ``(B, C, *S)``, zero where padded.
+
+    Raises:
+        ValueError: If shapes or lengths do not fit.
+
+    Example:
+        >>> x, y = torch.randn(2, 3, 100), torch.randn(2, 3, 100)
+        >>> kc, ks = torch.randn(3), torch.randn(1, 1, 100)
+        >>> hyper_interaction(x, y, channel_kernel=kc, spatial_kernel=ks).shape
+        torch.Size([2, 3, 100])
+    """
+    check_activations(x, name="x")
+    check_same_size(high_level, x, name="high_level", like_name="x")
+    _check_channel_kernel(channel_kernel, x, name="channel_kernel")
+    check_same_size(spatial_kernel, x[:, :1], name="spatial_kernel", like_name="the mean of high_level over channels")
+    lengths = valid_lengths(lengths, x)
+    high_level = mask_padding(high_level, lengths)
+    channel_score = spatial_mean(high_level, lengths=lengths).square() * channel_kernel
+    spatial_score = high_level.mean(1, keepdim=True).square() * spatial_kernel
+    score = torch.sigmoid(spatial_score * over_space(channel_score, x))
+    return mask_padding(x, lengths) * score.to(x.dtype)
+
+
+def _check_channel_kernel(kernel: Tensor, x: Tensor, *, name: str) -> None:
+    if tuple(kernel.shape) != (x.shape[1],):
+        raise ValueError(f"{name} must have shape ({x.shape[1]},), one entry per channel, got {tuple(kernel.shape)}")

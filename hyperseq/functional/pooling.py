@@ -1,0 +1,76 @@
+"""Means over space that know the true length of every sample."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hyperseq._spatial import as_size, check_activations, spatial_axes, spatial_size
+from hyperseq.functional.lengths import mask_padding, valid_lengths
+
+
+def spatial_mean(x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    """Average each channel over space, padding left out.
+
+    Args:
+        x: ``(B, C, *S)``.
+        lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
+
+    Returns:
+        ``(B, C)``.
+
+    Raises:
+        ValueError: If the lengths do not fit.
+
+    Example:
+        >>> spatial_mean(torch.tensor([[[1.0, 3.0, 9.0]]]), lengths=torch.tensor([2]))
+        tensor([[2.]])
+    """
+    check_activations(x, name="x")
+    lengths = valid_lengths(lengths, x)
+    if lengths is None:
+        return x.mean(spatial_axes(x))
+    return mask_padding(x, lengths).sum(-1) / lengths[:, None].to(x.dtype)
+
+
+def adaptive_mean_pool(x: Tensor, output_size: int | Sequence[int], *, lengths: Tensor | None = None) -> Tensor:
+    """Average into a fixed number of bins per axis, whatever the size.
+
+    Bin j of k on an axis of n positions is the mean of positions ``floor(j n / k)`` to ``ceil((j + 1) n / k) - 1``,
+    so bins overlap where k does not divide n. With lengths, n is each sample's own length.
+
+    Args:
+        x: ``(B, C, *S)``.
+        output_size: Number of bins k on each axis; an integer stands for all axes.
+        lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
+
+    Returns:
+        ``(B, C, *output_size)``.
+
+    Raises:
+        ValueError: If a size is not positive or the lengths do not fit.
+
+    Example:
+        >>> adaptive_mean_pool(torch.tensor([[[1.0, 3.0, 5.0, 7.0]]]), 2)
+        tensor([[[2., 6.]]])
+    """
+    check_activations(x, name="x")
+    bins = as_size(output_size, x.dim() - 2, name="output_size")
+    lengths = valid_lengths(lengths, x)
+    if lengths is not None:
+        return torch.matmul(mask_padding(x, lengths), _bin_weights(lengths[:, None, None], x.shape[2], bins[0], x))
+    # a product with a thin matrix per axis works for every rank, and backward is a product again
+    for axis, (n, k) in enumerate(zip(spatial_size(x), bins, strict=True), start=2):
+        weights = _bin_weights(torch.tensor(n, device=x.device), n, k, x)
+        x = torch.matmul(x.movedim(axis, -1), weights).movedim(-1, axis)
+    return x
+
+
+def _bin_weights(length: Tensor, size: int, num_bins: int, like: Tensor) -> Tensor:
+    """Return ``(..., size, num_bins)``: the share of each position in the mean of each bin."""
+    position = torch.arange(size, device=like.device)[:, None]
+    index = torch.arange(num_bins, device=like.device)
+    start = (index * length).div(num_bins, rounding_mode="floor")
+    stop = ((index + 1) * length + num_bins - 1).div(num_bins, rounding_mode="floor")
+    inside = (position >= start) & (position < stop)
+    return inside.to(like.dtype) / (stop - start)

@@ -1,0 +1,47 @@
+"""The slow neural loss: local feedback between the slow networks."""
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from typing import Literal
+
+import torch
+from einops import repeat
+from torch import Tensor
+
+from hyperseq._spatial import check_choice, spatial_size
+
+
+def slow_neural_loss(hyper_kernels: Sequence[Tensor], *, pairs: Literal["all", "consecutive"] = "all") -> Tensor:
+    """Pull the global hyper-kernels of the blocks towards each other (Zhang 2024, arXiv 2401.17948).
+
+    ``sum over blocks i < j of mean((tile(K_i) - K_j)^2)``, where tile repeats the channels of K_i, in order, up to
+    the C_j channels of K_j. It is added to the task loss, with a weight.
+
+    Args:
+        hyper_kernels: One ``(1, C_i, *S)`` per block, of one spatial size.
+        pairs: ``all``, or ``consecutive`` for j = i + 1 alone.
+
+    Returns:
+        A scalar; 0 for one block.
+
+    Raises:
+        ValueError: If there is no kernel, or their spatial sizes differ.
+
+    Example:
+        >>> slow_neural_loss([torch.zeros(1, 2, 9), torch.ones(1, 4, 9)])
+        tensor(1.)
+    """
+    check_choice(pairs, ("all", "consecutive"), name="pairs")
+    if not hyper_kernels:
+        raise ValueError("hyper_kernels must hold at least one kernel, got none")
+    sizes = {spatial_size(kernel) for kernel in hyper_kernels}
+    if len(sizes) > 1:
+        raise ValueError(f"hyper_kernels must have one spatial size, got {sorted(sizes)}")
+    chosen = combinations(hyper_kernels, 2) if pairs == "all" else pairwise(hyper_kernels)
+    differences = [(_tile(first, second.shape[1]) - second).square().mean() for first, second in chosen]
+    return torch.stack(differences).sum() if differences else hyper_kernels[0].new_zeros(())
+
+
+def _tile(kernel: Tensor, channels: int) -> Tensor:
+    times = -(-channels // kernel.shape[1])
+    return repeat(kernel, "one c ... -> one (times c) ...", times=times)[:, :channels]

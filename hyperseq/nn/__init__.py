@@ -1,0 +1,23 @@
+"""Modules: parameters and state around the functions of `hyperseq.functional`."""
+
+from hyperseq.nn.channel_mixing import ChannelMixing
+from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
+from hyperseq.nn.interactions import HyperChannelInteraction, HyperInteraction
+from hyperseq.nn.recursive_gated_unit import RecursiveGatedUnit
+from hyperseq.nn.sfne_block import SFNEBlock
+from hyperseq.nn.slow_network import SlowNetwork
+from hyperseq.nn.standardization import BatchStandardization, GroupStandardization, InstanceStandardization
+
+__all__ = [
+    "BatchStandardization",
+    "ChannelMixing",
+    "GlobalHyperZZW",
+    "GroupStandardization",
+    "HyperChannelInteraction",
+    "HyperInteraction",
+    "InstanceStandardization",
+    "LocalHyperZZW",
+    "RecursiveGatedUnit",
+    "SFNEBlock",
+    "SlowNetwork",
+]

@@ -1,0 +1,52 @@
+"""1x1 channel mixing with learned weights."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from hyperseq._spatial import check_count
+from hyperseq.functional import mix_channels
+
+
+class ChannelMixing(nn.Module):
+    """Mix the channels of every position: ``y = A x + b``, the 1x1 convolution of any rank.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        bias: Add b. Pointless where a standardisation follows at once, which takes constants away.
+
+    Shape:
+        ``(B, in_channels, *S)`` to ``(B, out_channels, *S)``.
+
+    Raises:
+        ValueError: If a count is not positive or the input has other channels.
+
+    Example:
+        >>> ChannelMixing(3, 5)(torch.randn(2, 3, 8, 8)).shape
+        torch.Size([2, 5, 8, 8])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.in_channels = check_count(in_channels, name="in_channels")
+        self.out_channels = check_count(out_channels, name="out_channels")
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels))
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weights and bias uniformly within ``1 / sqrt(in_channels)``, as torch's own layers do."""
+        bound = 1 / math.sqrt(self.in_channels)
+        nn.init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix the channels of ``(B, in_channels, *S)``."""
+        return mix_channels(x, weight=self.weight, bias=self.bias)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"{self.in_channels}, {self.out_channels}, bias={self.bias is not None}"

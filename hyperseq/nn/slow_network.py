@@ -1,0 +1,154 @@
+"""The slow network: coordinates in, hyper-kernel out."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hyperseq._spatial import as_size, check_activations, check_count, spatial_size
+from hyperseq.functional import coordinate_grid, mix_channels
+from hyperseq.nn.channel_mixing import ChannelMixing
+
+GAMMA_SHAPE = 6.0
+GAMMA_RATE = 1.0
+
+
+class SlowNetwork(nn.Module):
+    """Generate a hyper-kernel of any size from coordinates, by a multiplicative filter network.
+
+    With ``g_l(c) = sin(Omega_l c + phi_l)``::
+
+        h_0 = g_0(c),   h_l = g_l(c) ⊙ (A_l h_{l-1} + b_l),  l = 1..M,   K = A_out h_M + b_out
+
+    (Fathony et al. 2021; as "MAGNet" in Romero et al. 2022.) Rows of Omega_l are drawn uniformly and scaled by
+    ``2 pi omega_0 gamma``, gamma ~ Gamma(6 / (l + 1), 1); phi uniformly in [-pi, pi). K has unit variance at
+    initialisation; as a kernel that is summed over N positions it is scaled by ``rate^d / sqrt(N)``, N the product
+    of the extents (Chang et al. 2020), so that the sum keeps unit variance and stands for the same integral at
+    every rate. The factor is applied in ``forward``: weights are never rescaled.
+
+    Args:
+        num_spatial_dims: Number of axes d of the kernel.
+        out_channels: Channels C of the kernel.
+        size: Extents: the training size on each axis (an integer stands for all), which spans [-1, 1].
+        hidden_channels: Width of the network; 16 to 64.
+        num_layers: Number M of multiplicative layers; 1 to 4.
+        omega_0: Frequency scale, *the* hyper-parameter of the slow network; 1 to 100, 30 by default. Too small: the
+            kernel is smooth, cannot tell neighbouring positions apart, and the training loss stalls early. Too
+            large: the kernel is noise from one position to the next, training fits and validation does not.
+        summed: Apply the factor above. False for kernels that score positions and are not summed over them.
+
+    Shape:
+        ``forward()`` gives ``(1, C, *size)``, with a context ``(B, C, *size)``.
+
+    Raises:
+        ValueError: If a count or size is not positive or omega_0 not above 0.
+
+    Example:
+        >>> slow_network = SlowNetwork(1, 8, size=100)
+        >>> slow_network().shape, slow_network(70, rate=0.5).shape
+        (torch.Size([1, 8, 100]), torch.Size([1, 8, 70]))
+    """
+
+    def __init__(
+        self,
+        num_spatial_dims: int,
+        out_channels: int,
+        *,
+        size: int | Sequence[int],
+        hidden_channels: int = 32,
+        num_layers: int = 3,
+        omega_0: float = 30.0,
+        summed: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
+        self.out_channels = check_count(out_channels, name="out_channels")
+        self.size = as_size(size, num_spatial_dims, name="size")
+        self.hidden_channels = check_count(hidden_channels, name="hidden_channels")
+        self.num_layers = check_count(num_layers, name="num_layers")
+        if not omega_0 > 0:
+            raise ValueError(f"omega_0 must be above 0, got {omega_0}")
+        self.omega_0 = float(omega_0)
+        self.summed = summed
+        self.frequencies = nn.ParameterList(
+            torch.empty(hidden_channels, num_spatial_dims) for _ in range(num_layers + 1)
+        )
+        self.phases = nn.ParameterList(torch.empty(hidden_channels) for _ in range(num_layers + 1))
+        self.mixings = nn.ModuleList(ChannelMixing(hidden_channels, hidden_channels) for _ in range(num_layers))
+        self.output = ChannelMixing(hidden_channels, out_channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw frequencies and phases as above, and mixings so that every layer keeps the variance of a sine."""
+        for layer, (frequencies, phases) in enumerate(zip(self.frequencies, self.phases, strict=True)):
+            gamma = torch.distributions.Gamma(GAMMA_SHAPE / (layer + 1), GAMMA_RATE)
+            scale = 2 * math.pi * self.omega_0 * gamma.sample((self.hidden_channels, 1))
+            with torch.no_grad():
+                frequencies.uniform_(-1, 1).mul_(scale)
+            nn.init.uniform_(phases, -math.pi, math.pi)
+        # a sine has variance 1/2, so weights of variance 2 / width give a sum of variance 1
+        bound = math.sqrt(6 / self.hidden_channels)
+        for mixing in [*self.mixings, self.output]:
+            nn.init.uniform_(mixing.weight, -bound, bound)
+            nn.init.zeros_(mixing.bias)
+
+    def forward(
+        self,
+        size: int | Sequence[int] | None = None,
+        *,
+        rate: float = 1.0,
+        start: float | Sequence[float] = 0.0,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Generate the kernel.
+
+        Args:
+            size: Size of the kernel; default: the training size. Other sizes give the prefix or the continuation.
+            rate: Step relative to training; 2.0 = every second sample.
+            start: First position, in training positions; a number stands for all axes.
+            context: ``(1 or B, hidden_channels, *size)``, multiplied into the last hidden state.
+
+        Returns:
+            The kernel ``(1 or B, out_channels, *size)``.
+
+        Raises:
+            ValueError: If the size is not positive, the rate not above 0, or the context does not fit.
+        """
+        size = self.size if size is None else as_size(size, self.num_spatial_dims, name="size")
+        parameter = self.phases[0]
+        # half types cannot hold the phase of a fast sine; the network is small, so it always runs in full precision
+        dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
+        with torch.autocast(parameter.device.type, enabled=False):
+            grid = coordinate_grid(
+                size, extent=self.size, rate=rate, start=start, dtype=dtype, device=parameter.device
+            )[None]
+            hidden = self._filter(0, grid)
+            for layer, mixing in enumerate(self.mixings, start=1):
+                hidden = self._filter(layer, grid) * _mix(mixing, hidden)
+            if context is not None:
+                self._check_context(context, size)
+                hidden = hidden * context.to(dtype)
+            kernel = _mix(self.output, hidden)
+            if self.summed:
+                kernel = kernel * (rate**self.num_spatial_dims / math.sqrt(math.prod(self.size)))
+        return kernel.to(parameter.dtype)
+
+    def _filter(self, layer: int, grid: Tensor) -> Tensor:
+        frequencies, phases = self.frequencies[layer].to(grid.dtype), self.phases[layer].to(grid.dtype)
+        return torch.sin(mix_channels(grid, weight=frequencies, bias=phases))
+
+    def _check_context(self, context: Tensor, size: tuple[int, ...]) -> None:
+        check_activations(
+            context, name="context", num_spatial_dims=self.num_spatial_dims, channels=self.hidden_channels
+        )
+        if spatial_size(context) != size:
+            raise ValueError(f"context must have the spatial size {size} of the kernel, got {spatial_size(context)}")
+
+    def extra_repr(self) -> str:
+        """Describe the network in a printed model."""
+        return f"{self.num_spatial_dims}, {self.out_channels}, size={self.size}, omega_0={self.omega_0}"
+
+
+def _mix(mixing: nn.Module, x: Tensor) -> Tensor:
+    return mix_channels(x, weight=mixing.weight.to(x.dtype), bias=mixing.bias.to(x.dtype))  # type: ignore[arg-type]

@@ -1,0 +1,146 @@
+"""Standardisation modules: the functions of the same names, and the running statistics that evaluation uses."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from hyperseq._spatial import check_activations, check_choice, check_count
+from hyperseq.functional import batch_standardize, instance_standardize
+from hyperseq.functional.standardization import (
+    batch_standardize_with_moments,
+    check_groups,
+    join_groups,
+    split_groups,
+)
+
+RUNNING_WEIGHT = 0.1
+"""Share of the newest batch in the running statistics, as in torch's batch normalisation."""
+
+Statistics = Literal["running", "batch"]
+
+
+class InstanceStandardization(nn.Module):
+    """Standardise each channel of each sample over space: `hyperseq.functional.instance_standardize`.
+
+    Args:
+        causal: At each position, use the past alone (one spatial axis).
+        eps: Added to the variance.
+
+    Shape:
+        ``(B, C, *S)`` to the same.
+
+    Raises:
+        ValueError: If ``causal`` meets more than one spatial axis, or the lengths do not fit.
+
+    Example:
+        >>> InstanceStandardization()(torch.randn(2, 3, 8, 8)).shape
+        torch.Size([2, 3, 8, 8])
+    """
+
+    def __init__(self, *, causal: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.causal, self.eps = causal, eps
+
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Standardise ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+        return instance_standardize(x, lengths=lengths, causal=self.causal, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"causal={self.causal}"
+
+
+class BatchStandardization(nn.Module):
+    """Standardise each channel over batch and space: `hyperseq.functional.batch_standardize`.
+
+    In training by the statistics of the batch, which also enter the running ones with weight 0.1; in evaluation by
+    the running ones, so that a sample's answer never depends on the batch it came in.
+
+    Args:
+        channels: Number of channels C.
+        statistics: ``running``, or ``batch`` to use the batch in evaluation too, as the paper's code does.
+        eps: Added to the variance.
+
+    Shape:
+        ``(B, C, *S)`` to the same. Buffers ``running_mean`` and ``running_var``: ``(C,)``.
+
+    Raises:
+        ValueError: If the input has other channels or the lengths do not fit.
+
+    Example:
+        >>> BatchStandardization(3)(torch.randn(2, 3, 100)).shape
+        torch.Size([2, 3, 100])
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, statistics: Statistics = "running", eps: float = 1e-5) -> None:
+        super().__init__()
+        self.channels = check_count(channels, name="channels")
+        self.statistics = check_choice(statistics, ("running", "batch"), name="statistics")
+        self.eps = eps
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Standardise ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+        check_activations(x, name="x", channels=self.channels)
+        if not self.training and self.statistics == "running":
+            return batch_standardize(x, mean=self.running_mean, var=self.running_var, lengths=lengths, eps=self.eps)
+        y, mean, var = batch_standardize_with_moments(x, lengths=lengths, eps=self.eps)
+        if self.training:
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), RUNNING_WEIGHT)
+            self.running_var.lerp_(var.to(self.running_var.dtype), RUNNING_WEIGHT)
+        return y
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"{self.channels}, statistics={self.statistics!r}"
+
+
+class GroupStandardization(nn.Module):
+    """Standardise groups of channels in turn by batch and by instance (G-IBS): `hyperseq.functional.group_standardize`.
+
+    Groups 0, 2, ... go through a `BatchStandardization`, groups 1, 3, ... through an instance standardisation.
+
+    Args:
+        channels: Number of channels C.
+        num_groups: Number of equal groups of consecutive channels; must divide C. The paper's code has 12.
+        statistics: As in `BatchStandardization`.
+        eps: Added to the variance.
+
+    Shape:
+        ``(B, C, *S)`` to the same.
+
+    Raises:
+        ValueError: If the groups do not divide the channels, the input has other channels, or the lengths do not fit.
+
+    Example:
+        >>> GroupStandardization(4, num_groups=2)(torch.randn(2, 4, 100)).shape
+        torch.Size([2, 4, 100])
+    """
+
+    def __init__(
+        self, channels: int, *, num_groups: int = 2, statistics: Statistics = "running", eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.channels = check_count(channels, name="channels")
+        check_groups(num_groups, channels)
+        self.num_groups, self.eps = num_groups, eps
+        batch_channels = (num_groups + 1) // 2 * (channels // num_groups)
+        self.batch = BatchStandardization(batch_channels, statistics=statistics, eps=eps)
+
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Standardise ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+        check_activations(x, name="x", channels=self.channels)
+        by_batch, by_instance = split_groups(x, self.num_groups)
+        by_batch = self.batch(by_batch, lengths=lengths)
+        if by_instance is not None:
+            by_instance = instance_standardize(by_instance, lengths=lengths, eps=self.eps)
+        return join_groups(by_batch, by_instance, self.num_groups)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"{self.channels}, num_groups={self.num_groups}"
