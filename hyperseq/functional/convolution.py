@@ -4,10 +4,12 @@ All functions here are true convolutions (the kernel is flipped), depthwise, in 
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from hyperseq._spatial import check_activations, check_choice, check_rank_matches, crop, spatial_axes, spatial_size
 from hyperseq.functional.lengths import mask_padding
@@ -105,13 +107,47 @@ def convolve_shared(
 
 def _multiply_spectra(kernel: Tensor, signals: Sequence[Tensor], fft_size: tuple[int, ...]) -> list[Tensor]:
     """Circular convolution over ``fft_size`` points, which is linear where that leaves room."""
-    axes = spatial_axes(kernel)
     # half types have no FFT (bfloat16) or only powers of two (float16), and too few digits for a long sum
+    full_precision = [_at_least_float32(x) for x in (kernel, *signals)]
     with torch.autocast(kernel.device.type, enabled=False):
-        spectrum = torch.fft.rfftn(_at_least_float32(kernel), s=fft_size, dim=axes)
-        products = [spectrum * torch.fft.rfftn(_at_least_float32(x), s=fft_size, dim=axes) for x in signals]
-        results = [torch.fft.irfftn(product, s=fft_size, dim=axes) for product in products]
+        results: list[Tensor] = _SpectralProduct.apply(fft_size, *full_precision)  # type: ignore[no-untyped-call]
     return [result.to(x.dtype) for result, x in zip(results, signals, strict=True)]
+
+
+class _SpectralProduct(torch.autograd.Function):
+    """One kernel, several signals: every tensor, and later every gradient, is transformed once.
+
+    Backward correlates in place of convolving, ``conj(k^) g^`` and ``conj(x^) g^``, with real transforms all the way;
+    the gradient of torch's ``rfftn`` would take complex ones of twice the size.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, fft_size: tuple[int, ...], kernel: Tensor, *signals: Tensor) -> tuple[Tensor, ...]:
+        axes = spatial_axes(kernel)
+        spectra = [torch.fft.rfftn(x, s=fft_size, dim=axes) for x in (kernel, *signals)]
+        ctx.save_for_backward(*spectra)
+        ctx.fft_size, ctx.sizes, ctx.axes = fft_size, [spatial_size(x) for x in (kernel, *signals)], axes
+        return tuple(torch.fft.irfftn(spectra[0] * spectrum, s=fft_size, dim=axes) for spectrum in spectra[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        kernel, *signals = ctx.saved_tensors
+        spectra = [torch.fft.rfftn(grad, s=ctx.fft_size, dim=ctx.axes) for grad in grads]
+        results: list[Tensor | None] = [None] * (1 + len(signals))
+        if ctx.needs_input_grad[1]:
+            correlation = sum(signal.conj() * grad for signal, grad in zip(signals, spectra, strict=True))
+            if kernel.shape[0] == 1:
+                correlation = correlation.sum(0, keepdim=True)
+            results[0] = correlation
+        for index, grad in enumerate(spectra, start=1):
+            if ctx.needs_input_grad[1 + index]:
+                results[index] = kernel.conj() * grad
+        origin = [0] * len(ctx.axes)
+        return None, *(
+            None if x is None else crop(torch.fft.irfftn(x, s=ctx.fft_size, dim=ctx.axes), start=origin, size=size)
+            for x, size in zip(results, ctx.sizes, strict=True)
+        )
 
 
 def _fold(linear: Tensor, lengths: Tensor, size: int) -> Tensor:

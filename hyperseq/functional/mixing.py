@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from hyperseq._spatial import check_activations, over_space
+from hyperseq._spatial import check_activations
 
 
 def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -27,5 +27,7 @@ def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
         torch.Size([2, 5, 8, 8])
     """
     check_activations(x, name="x", channels=weight.shape[1])
-    mixed = torch.matmul(weight, x.flatten(2)).reshape(x.shape[0], weight.shape[0], *x.shape[2:])
-    return mixed if bias is None else mixed + over_space(bias, x)
+    # torch.matmul would copy x to fold the batch into the columns; a batched product reads it where it is
+    weights, columns = weight.expand(x.shape[0], -1, -1), x.flatten(2)
+    mixed = torch.bmm(weights, columns) if bias is None else torch.baddbmm(bias[:, None], weights, columns)
+    return mixed.reshape(x.shape[0], -1, *x.shape[2:])

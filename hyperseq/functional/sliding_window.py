@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from hyperseq._spatial import crop, over_space, spatial_axes, spatial_size
@@ -46,7 +48,7 @@ class _Slide(torch.autograd.Function):
     """Shifted multiply-adds: torch's grouped convolution takes several times as long, most of all backward."""
 
     @staticmethod
-    def forward(ctx, values, kernel, before, after):  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
         ctx.save_for_backward(values, kernel)
         ctx.before, ctx.after = before, after
         padded = _pad(values, before, after)
@@ -57,7 +59,8 @@ class _Slide(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         values, kernel = ctx.saved_tensors
         grad_values = grad_kernel = None
         if ctx.needs_input_grad[0]:
