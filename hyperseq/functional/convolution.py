@@ -125,24 +125,28 @@ class _SpectralProduct(torch.autograd.Function):
     def forward(ctx: Any, fft_size: tuple[int, ...], kernel: Tensor, *signals: Tensor) -> tuple[Tensor, ...]:
         axes = spatial_axes(kernel)
         spectra = [torch.fft.rfftn(x, s=fft_size, dim=axes) for x in (kernel, *signals)]
-        ctx.save_for_backward(*spectra)
+        outputs = tuple(torch.fft.irfftn(spectra[0] * spectrum, s=fft_size, dim=axes) for spectrum in spectra[1:])
+        # backward needs the conjugates only; taking them in place saves it a copy of each
+        ctx.save_for_backward(*(spectrum.conj_physical_() for spectrum in spectra))
         ctx.fft_size, ctx.sizes, ctx.axes = fft_size, [spatial_size(x) for x in (kernel, *signals)], axes
-        return tuple(torch.fft.irfftn(spectra[0] * spectrum, s=fft_size, dim=axes) for spectrum in spectra[1:])
+        return outputs
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        kernel, *signals = ctx.saved_tensors
+        kernel, *signals = ctx.saved_tensors  # conjugate spectra
         spectra = [torch.fft.rfftn(grad, s=ctx.fft_size, dim=ctx.axes) for grad in grads]
         results: list[Tensor | None] = [None] * (1 + len(signals))
         if ctx.needs_input_grad[1]:
-            correlation = sum(signal.conj() * grad for signal, grad in zip(signals, spectra, strict=True))
+            correlation = signals[0] * spectra[0]
+            for signal, grad in zip(signals[1:], spectra[1:], strict=True):
+                correlation.addcmul_(signal, grad)
             if kernel.shape[0] == 1:
                 correlation = correlation.sum(0, keepdim=True)
             results[0] = correlation
         for index, grad in enumerate(spectra, start=1):
             if ctx.needs_input_grad[1 + index]:
-                results[index] = kernel.conj() * grad
+                results[index] = kernel * grad
         origin = [0] * len(ctx.axes)
         return None, *(
             None if x is None else crop(torch.fft.irfftn(x, s=ctx.fft_size, dim=ctx.axes), start=origin, size=size)

@@ -70,13 +70,20 @@ def global_hyperzzw(
 
     fast_weights = hyper_kernel * mask_padding(context, lengths)
     several = [mask_padding(value, lengths) for value in several]
-    if mode == "product":
-        results = [(fast_weights * value).to(value.dtype) for value in several]
-    elif mode == "matmul":
-        results = [torch.matmul(fast_weights.to(value.dtype), value).to(value.dtype) for value in several]
-    else:
-        results = [mask_padding(y, lengths) for y in convolve_shared(fast_weights, several, mode=mode, lengths=lengths)]
+    results = apply_fast_weights(fast_weights, several, mode=mode, lengths=lengths)
     return results[0] if isinstance(values, Tensor) else results
+
+
+def apply_fast_weights(
+    fast_weights: Tensor, values: Sequence[Tensor], *, mode: str, lengths: Tensor | None
+) -> list[Tensor]:
+    """Apply W to several values, all checked and zero where padded (see `global_hyperzzw`)."""
+    if mode == "product":
+        return [(fast_weights * value).to(value.dtype) for value in values]
+    if mode == "matmul":
+        return [torch.matmul(fast_weights.to(value.dtype), value).to(value.dtype) for value in values]
+    results = convolve_shared(fast_weights, values, mode=mode, lengths=lengths)
+    return [mask_padding(result, lengths) for result in results]
 
 
 def local_hyperzzw(values: Tensor, kernel: Tensor) -> Tensor:

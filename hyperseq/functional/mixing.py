@@ -1,18 +1,21 @@
 """1x1 channel mixing."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from hyperseq._spatial import check_activations
 
 
-def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Mix the channels of every position: a 1x1 convolution, computed as one matrix product per sample.
+def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Mix the channels of every position: a 1x1 convolution, computed as matrix products.
 
     ``y[b, o, p] = sum_i weight[o, i] x[b, i, p] + bias[o]``
 
     Args:
-        x: ``(B, C_in, *S)``.
+        x: ``(B, C_in, *S)``, or several tensors whose channels make C_in together: they are mixed as if they were
+            concatenated, without the copy.
         weight: ``(C_out, C_in)``.
         bias: ``(C_out,)`` or None.
 
@@ -20,14 +23,33 @@ def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
         ``(B, C_out, *S)``.
 
     Raises:
-        ValueError: If ``x`` does not have C_in channels.
+        ValueError: If the channels do not make C_in, or batch or size differ between several tensors.
 
     Example:
-        >>> mix_channels(torch.randn(2, 3, 8, 8), torch.randn(5, 3)).shape
-        torch.Size([2, 5, 8, 8])
+        >>> x, y = torch.randn(2, 3, 8, 8), torch.randn(2, 1, 8, 8)
+        >>> mix_channels(x, torch.randn(5, 3)).shape, mix_channels([x, y], torch.randn(5, 4)).shape
+        (torch.Size([2, 5, 8, 8]), torch.Size([2, 5, 8, 8]))
     """
-    check_activations(x, name="x", channels=weight.shape[1])
-    # torch.matmul would copy x to fold the batch into the columns; a batched product reads it where it is
-    weights, columns = weight.expand(x.shape[0], -1, -1), x.flatten(2)
-    mixed = torch.bmm(weights, columns) if bias is None else torch.baddbmm(bias[:, None], weights, columns)
-    return mixed.reshape(x.shape[0], -1, *x.shape[2:])
+    parts = [x] if isinstance(x, Tensor) else list(x)
+    _check_parts(parts, weight)
+    batch, size = parts[0].shape[0], parts[0].shape[2:]
+    columns = torch.split(weight, [part.shape[1] for part in parts], dim=1)
+    # batched products, summed in place: torch.matmul would copy x to fold the batch into its columns, and a
+    # concatenation would hold a second copy of all parts until backward
+    mixed = torch.bmm(columns[0].expand(batch, -1, -1), parts[0].flatten(2))
+    for column, part in zip(columns[1:], parts[1:], strict=True):
+        mixed.baddbmm_(column.to(mixed.dtype).expand(batch, -1, -1), part.flatten(2).to(mixed.dtype))
+    if bias is not None:
+        mixed.add_(bias[:, None])
+    return mixed.reshape(batch, -1, *size)
+
+
+def _check_parts(parts: list[Tensor], weight: Tensor) -> None:
+    counts = [part.shape[1] for part in parts]
+    if sum(counts) != weight.shape[1]:
+        raise ValueError(f"x must have {weight.shape[1]} channels, got {' + '.join(map(str, counts)) or 'no tensor'}")
+    for part in parts:
+        check_activations(part, name="x")
+        if part.shape[0] != parts[0].shape[0] or part.shape[2:] != parts[0].shape[2:]:
+            shapes = [tuple(part.shape) for part in parts]
+            raise ValueError(f"x must hold tensors of one batch and size, got shapes {shapes}")

@@ -1,8 +1,11 @@
 """Standardisation without affine parameters: by instance, by batch, and by groups of channels (G-IBS)."""
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from hyperseq._spatial import check_activations, over_space
 from hyperseq.functional.lengths import mask_padding, valid_lengths
@@ -40,10 +43,42 @@ def instance_standardize(
     if causal:
         return mask_padding(_causal_standardize(mask_padding(x, lengths), eps), lengths)
     if lengths is None:
-        return torch.instance_norm(x, None, None, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
+        # every channel of every sample is a channel of its own in one "batch"
+        flat, _, _ = _standardize(x.reshape(1, -1, *x.shape[2:]), eps)
+        return flat.reshape(x.shape)
     x, count = mask_padding(x, lengths), lengths[:, None, None].to(x.dtype)
     centred = mask_padding(x - x.sum(-1, keepdim=True) / count, lengths)
     return centred * torch.rsqrt(centred.square().sum(-1, keepdim=True) / count + eps)
+
+
+def _standardize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Standardise over all axes but the second; also return mean and ``1 / sqrt(var + eps)``, without gradient."""
+    y, mean, scale = _Standardize.apply(x, eps)  # type: ignore[no-untyped-call]
+    return y, mean, scale
+
+
+class _Standardize(torch.autograd.Function):
+    """torch's fused kernels, but backward starts from the output.
+
+    What follows a standardisation keeps its output anyway; what came before it is then free to go.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        y, mean, scale = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+        ctx.save_for_backward(y, scale)
+        ctx.mark_non_differentiable(mean, scale)
+        return y, mean, scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None]:
+        y, scale = ctx.saved_tensors
+        # as if y had come in: its mean is 0 and its scale 1; the scale of x enters where a weight would
+        mean, one = torch.zeros_like(scale), torch.ones_like(scale)
+        mask = [True, False, False]
+        grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(grad, y, scale, None, None, mean, one, True, 0.0, mask)
+        return grad_x, None
 
 
 def _causal_standardize(x: Tensor, eps: float) -> Tensor:
@@ -105,8 +140,8 @@ def batch_standardize_with_moments(
     check_activations(x, name="x")
     lengths = valid_lengths(lengths, x)
     if lengths is None:
-        y, mean, scale = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
-        return y, mean.detach(), (scale.detach() ** -2 - eps).clamp(min=0)
+        y, mean, scale = _standardize(x, eps)
+        return y, mean, (scale**-2 - eps).clamp(min=0)
     x, count = mask_padding(x, lengths), lengths.sum().to(x.dtype)
     mean = x.sum((0, 2)) / count
     centred = mask_padding(x - over_space(mean, x), lengths)

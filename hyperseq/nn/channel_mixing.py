@@ -1,6 +1,7 @@
 """1x1 channel mixing with learned weights."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +44,8 @@ class ChannelMixing(nn.Module):
         if self.bias is not None:
             nn.init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix the channels of ``(B, in_channels, *S)``."""
+    def forward(self, x: Tensor | Sequence[Tensor]) -> Tensor:
+        """Mix the channels of ``(B, in_channels, *S)``, or of several tensors with ``in_channels`` together."""
         return mix_channels(x, weight=self.weight, bias=self.bias)
 
     def extra_repr(self) -> str:

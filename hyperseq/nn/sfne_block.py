@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from hyperseq._spatial import check_activations, check_choice, check_count, spatial_size
 from hyperseq.functional import instance_standardize
+from hyperseq.functional.hyperzzw import apply_fast_weights
 from hyperseq.functional.lengths import mask_padding, valid_lengths
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
@@ -60,6 +60,7 @@ class SFNEBlock(nn.Module):
         ValueError: If an option is out of range, or a tensor or the lengths do not fit.
 
     Example:
+        >>> import torch
         >>> block = SFNEBlock(1, 8, 16, size=100)
         >>> block(torch.randn(2, 8, 100)).shape
         torch.Size([2, 16, 100])
@@ -181,13 +182,14 @@ class SFNEBlock(nn.Module):
         mixed = instance_standardize(self.mixing(x), lengths=lengths)
         channel = instance_standardize(self.channel_interaction(x, lengths=lengths), lengths=lengths)
 
-        global_branches = self.global_operator(x, [middle, mixed, channel], lengths=lengths, hyper_kernel=hyper_kernel)
+        values = [middle, mixed, channel]
+        global_branches = apply_fast_weights(fast_weights, values, mode=self.global_operator.mode, lengths=lengths)
         gated = silu(global_branches[0])
         local_branches = self._local_branches({"input": x, "mixed": mixed, "channel": channel}, lengths, rate)
         interaction = self.hyper_interaction(x, global_branches[0], lengths=lengths, rate=rate)
 
         branches = [middle, *global_branches, gated, *local_branches, interaction, *earlier]
-        output = self.bottleneck(torch.cat(branches, dim=1))
+        output = self.bottleneck(branches)
         output = gelu(self.standardization(output, lengths=lengths))
         dropped: Tensor = self.dropout(output)
         return dropped
