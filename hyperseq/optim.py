@@ -71,6 +71,8 @@ class Kar3(torch.optim.Optimizer):
         lr: float,
         betas: tuple[float, float] = (0.5, 0.95),
     ) -> None:
+        if len(betas) != 2:
+            raise ValueError(f"betas must hold two weights, got {tuple(betas)}")
         _check_step(lr, betas, name="betas")
         super().__init__(params, {"lr": lr, "betas": tuple(betas)})
 

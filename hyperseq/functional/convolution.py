@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from hyperseq._spatial import check_activations, check_choice, check_rank_matches, crop, spatial_axes, spatial_size
 from hyperseq.functional.lengths import mask_padding
+from hyperseq.functional.precision import at_least_float32
 from hyperseq.functional.sliding_window import slide
 
 MODES = ("circular", "causal", "same")
@@ -94,7 +94,7 @@ def convolve_shared(
     if mode == "circular":
         if lengths is None:
             return _multiply_spectra(kernel, signals, size)
-        full = _multiply_spectra(kernel, signals, _fast_size(2 * n - 1 for n in size))
+        full = _multiply_spectra(kernel, signals, _fast_size(2 * n for n in size))
         return [_fold(linear, lengths, size[0]) for linear in full]
     if mode == "causal":
         kernel = kernel[..., : size[0]]
@@ -108,7 +108,7 @@ def convolve_shared(
 def _multiply_spectra(kernel: Tensor, signals: Sequence[Tensor], fft_size: tuple[int, ...]) -> list[Tensor]:
     """Circular convolution over ``fft_size`` points, which is linear where that leaves room."""
     # half types have no FFT (bfloat16) or only powers of two (float16), and too few digits for a long sum
-    full_precision = [_at_least_float32(x) for x in (kernel, *signals)]
+    full_precision = [at_least_float32(x) for x in (kernel, *signals)]
     with torch.autocast(kernel.device.type, enabled=False):
         results: list[Tensor] = _SpectralProduct.apply(fft_size, *full_precision)  # type: ignore[no-untyped-call]
     return [result.to(x.dtype) for result, x in zip(results, signals, strict=True)]
@@ -127,14 +127,18 @@ class _SpectralProduct(torch.autograd.Function):
         spectra = [torch.fft.rfftn(x, s=fft_size, dim=axes) for x in (kernel, *signals)]
         outputs = tuple(torch.fft.irfftn(spectra[0] * spectrum, s=fft_size, dim=axes) for spectrum in spectra[1:])
         # backward needs the conjugates only; taking them in place saves it a copy of each
-        ctx.save_for_backward(*(spectrum.conj_physical_() for spectrum in spectra))
-        ctx.fft_size, ctx.sizes, ctx.axes = fft_size, [spatial_size(x) for x in (kernel, *signals)], axes
+        conjugates = [spectrum.conj_physical_() for spectrum in spectra]
+        ctx.save_for_backward(kernel, *signals, *conjugates)
+        ctx.fft_size, ctx.axes = fft_size, axes
         return outputs
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        kernel, *signals = ctx.saved_tensors  # conjugate spectra
+        inputs, conjugates = ctx.saved_tensors[: 1 + len(grads)], ctx.saved_tensors[1 + len(grads) :]
+        if torch.is_grad_enabled():
+            # differentiated once more: the kept spectra know nothing of where they came from
+            conjugates = [torch.fft.rfftn(x, s=ctx.fft_size, dim=ctx.axes).conj() for x in inputs]
+        kernel, *signals = conjugates
         spectra = [torch.fft.rfftn(grad, s=ctx.fft_size, dim=ctx.axes) for grad in grads]
         results: list[Tensor | None] = [None] * (1 + len(signals))
         if ctx.needs_input_grad[1]:
@@ -150,24 +154,19 @@ class _SpectralProduct(torch.autograd.Function):
         origin = [0] * len(ctx.axes)
         return None, *(
             None if x is None else crop(torch.fft.irfftn(x, s=ctx.fft_size, dim=ctx.axes), start=origin, size=size)
-            for x, size in zip(results, ctx.sizes, strict=True)
+            for x, size in zip(results, map(spatial_size, inputs), strict=True)
         )
 
 
 def _fold(linear: Tensor, lengths: Tensor, size: int) -> Tensor:
     """Wrap a linear convolution around each sample's own length: ``y[n] + y[n + length]``."""
     wrapped = torch.arange(size, device=linear.device) + lengths[:, None, None]
-    # past 2 length - 1 there are only zeros, so the clamp to the last point changes no valid position
-    wrapped = wrapped.clamp(max=linear.shape[-1] - 1).expand(-1, linear.shape[1], -1)
+    wrapped = wrapped.expand(-1, linear.shape[1], -1)
     return mask_padding(linear[..., :size] + linear.gather(-1, wrapped), lengths)
 
 
 def _fast_size(least: Iterable[int]) -> tuple[int, ...]:
     return tuple(next_fast_len(n, real=True) for n in least)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def _check_convolution(signal: Tensor, kernel: Tensor, mode: str) -> None:

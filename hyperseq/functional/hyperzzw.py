@@ -13,6 +13,7 @@ from torch import Tensor
 from hyperseq._spatial import check_activations, check_choice, check_rank_matches, check_same_size, spatial_size
 from hyperseq.functional.convolution import check_mode_rank, convolve_shared
 from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.precision import at_least_float32
 from hyperseq.functional.sliding_window import slide
 
 MODES = ("circular", "causal", "matmul", "product")
@@ -68,7 +69,7 @@ def global_hyperzzw(
     check_mode_rank(mode, spatial_size(context))
     lengths = valid_lengths(lengths, context)
 
-    fast_weights = hyper_kernel * mask_padding(context, lengths)
+    fast_weights = at_least_float32(hyper_kernel) * mask_padding(context, lengths)
     several = [mask_padding(value, lengths) for value in several]
     results = apply_fast_weights(fast_weights, several, mode=mode, lengths=lengths)
     return results[0] if isinstance(values, Tensor) else results
@@ -81,7 +82,7 @@ def apply_fast_weights(
     if mode == "product":
         return [(fast_weights * value).to(value.dtype) for value in values]
     if mode == "matmul":
-        return [torch.matmul(fast_weights.to(value.dtype), value).to(value.dtype) for value in values]
+        return [torch.matmul(fast_weights, value.to(fast_weights.dtype)).to(value.dtype) for value in values]
     results = convolve_shared(fast_weights, values, mode=mode, lengths=lengths)
     return [mask_padding(result, lengths) for result in results]
 
@@ -109,9 +110,4 @@ def local_hyperzzw(values: Tensor, kernel: Tensor) -> Tensor:
     check_activations(values, name="values")
     check_rank_matches(kernel, values, name="kernel", like_name="values")
     size = spatial_size(kernel)
-    # sums of many products need more digits than the half types have
-    common = torch.float64 if torch.float64 in (values.dtype, kernel.dtype) else torch.float32
-    result = slide(
-        values.to(common), kernel.to(common), before=[k // 2 for k in size], after=[k - 1 - k // 2 for k in size]
-    )
-    return result.to(values.dtype)
+    return slide(values, kernel, before=[k // 2 for k in size], after=[k - 1 - k // 2 for k in size])

@@ -45,11 +45,10 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
 
 
 def _check_parts(parts: list[Tensor], weight: Tensor) -> None:
-    counts = [part.shape[1] for part in parts]
-    if sum(counts) != weight.shape[1]:
-        raise ValueError(f"x must have {weight.shape[1]} channels, got {' + '.join(map(str, counts)) or 'no tensor'}")
     for part in parts:
         check_activations(part, name="x")
-        if part.shape[0] != parts[0].shape[0] or part.shape[2:] != parts[0].shape[2:]:
-            shapes = [tuple(part.shape) for part in parts]
-            raise ValueError(f"x must hold tensors of one batch and size, got shapes {shapes}")
+    shapes = ", ".join(str(tuple(part.shape)) for part in parts) or "no tensor"
+    if sum(part.shape[1] for part in parts) != weight.shape[1]:
+        raise ValueError(f"x must have {weight.shape[1]} channels, got shape {shapes}")
+    if len({(part.shape[0], *part.shape[2:]) for part in parts}) > 1:
+        raise ValueError(f"x must hold tensors of one batch and one size, got shape {shapes}")

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from hyperseq._spatial import as_size, check_activations, spatial_axes, spatial_size
 from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.precision import at_least_float32
+
+STRETCH = 2048
 
 
 def spatial_mean(x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
@@ -29,8 +32,9 @@ def spatial_mean(x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     check_activations(x, name="x")
     lengths = valid_lengths(lengths, x)
     if lengths is None:
-        return x.mean(spatial_axes(x))
-    return mask_padding(x, lengths).sum(-1) / lengths[:, None].to(x.dtype)
+        return at_least_float32(x).mean(spatial_axes(x)).to(x.dtype)
+    total = mask_padding(at_least_float32(x), lengths).sum(-1)
+    return (total / lengths[:, None]).to(x.dtype)
 
 
 def adaptive_mean_pool(x: Tensor, output_size: int | Sequence[int], *, lengths: Tensor | None = None) -> Tensor:
@@ -57,13 +61,21 @@ def adaptive_mean_pool(x: Tensor, output_size: int | Sequence[int], *, lengths: 
     check_activations(x, name="x")
     bins = as_size(output_size, x.dim() - 2, name="output_size")
     lengths = valid_lengths(lengths, x)
+    dtype, x = x.dtype, at_least_float32(x)
     if lengths is not None:
-        return torch.matmul(mask_padding(x, lengths), _bin_weights(lengths[:, None, None], x.shape[2], bins[0], x))
+        weights = _bin_weights(lengths[:, None, None], x.shape[2], bins[0], x)
+        return _weighted_sum(mask_padding(x, lengths), weights).to(dtype)
     # a product with a thin matrix per axis works for every rank, and backward is a product again
     for axis, (n, k) in enumerate(zip(spatial_size(x), bins, strict=True), start=2):
         weights = _bin_weights(torch.tensor(n, device=x.device), n, k, x)
-        x = torch.matmul(x.movedim(axis, -1), weights).movedim(-1, axis)
-    return x
+        x = _weighted_sum(x.movedim(axis, -1), weights).movedim(-1, axis)
+    return x.to(dtype)
+
+
+def _weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
+    """Sum ``(..., S)`` with ``(..., S, k)`` to ``(..., k)``, in stretches: one long float32 sum would lose digits."""
+    stretches = zip(torch.split(x, STRETCH, dim=-1), torch.split(weights, STRETCH, dim=-2), strict=True)
+    return torch.stack([torch.matmul(part, share) for part, share in stretches]).sum(0)
 
 
 def _bin_weights(length: Tensor, size: int, num_bins: int, like: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from hyperseq._spatial import crop, over_space, spatial_axes, spatial_size
@@ -26,11 +25,13 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
         after: Zeros put after them.
 
     Returns:
-        ``(B, C, *(S + before + after - k + 1))``.
+        ``(B, C, *(S + before + after - k + 1))`` in the type of the values.
     """
     per_sample = kernel.expand(values.shape[0], *kernel.shape[1:])
-    result: Tensor = _Slide.apply(values, per_sample, before, after)  # type: ignore[no-untyped-call]
-    return result
+    # sums of many products need more digits than the half types have
+    common = torch.promote_types(torch.promote_types(values.dtype, kernel.dtype), torch.float32)
+    result: Tensor = _Slide.apply(values.to(common), per_sample.to(common), before, after)  # type: ignore[no-untyped-call]
+    return result.to(values.dtype)
 
 
 def _pad(values: Tensor, before: Margins, after: Margins) -> Tensor:
@@ -59,7 +60,6 @@ class _Slide(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         values, kernel = ctx.saved_tensors
         grad_values = grad_kernel = None

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from hyperseq._spatial import check_activations, over_space
+from hyperseq._spatial import check_activations, over_space, spatial_axes
 from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.precision import at_least_float32
 
 
 def instance_standardize(
@@ -41,18 +41,19 @@ def instance_standardize(
         raise ValueError(f"causal must be False unless there is one spatial axis, got x of shape {tuple(x.shape)}")
     lengths = valid_lengths(lengths, x)
     if causal:
-        return mask_padding(_causal_standardize(mask_padding(x, lengths), eps), lengths)
+        y = _causal_standardize(at_least_float32(mask_padding(x, lengths)), eps)
+        return mask_padding(y.to(x.dtype), lengths)
     if lengths is None:
         # every channel of every sample is a channel of its own in one "batch"
         flat, _, _ = _standardize(x.reshape(1, -1, *x.shape[2:]), eps)
         return flat.reshape(x.shape)
-    x, count = mask_padding(x, lengths), lengths[:, None, None].to(x.dtype)
-    centred = mask_padding(x - x.sum(-1, keepdim=True) / count, lengths)
-    return centred * torch.rsqrt(centred.square().sum(-1, keepdim=True) / count + eps)
+    valid, count = mask_padding(at_least_float32(x), lengths), lengths[:, None, None]
+    centred = mask_padding(valid - valid.sum(-1, keepdim=True) / count, lengths)
+    return (centred * torch.rsqrt(centred.square().sum(-1, keepdim=True) / count + eps)).to(x.dtype)
 
 
 def _standardize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Standardise over all axes but the second; also return mean and ``1 / sqrt(var + eps)``, without gradient."""
+    """Standardise over all axes but the second; also return mean (without gradient) and ``1 / sqrt(var + eps)``."""
     y, mean, scale = _Standardize.apply(x, eps)  # type: ignore[no-untyped-call]
     return y, mean, scale
 
@@ -67,17 +68,23 @@ class _Standardize(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         y, mean, scale = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
         ctx.save_for_backward(y, scale)
-        ctx.mark_non_differentiable(mean, scale)
+        ctx.mark_non_differentiable(mean)
         return y, mean, scale
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor, grad_scale: Tensor) -> tuple[Tensor, None]:
         y, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # differentiated once more: plain operations, and the way of the scale back to x
+            axes = (0, *spatial_axes(y))
+            along = over_space((grad * y).mean(axes), y) * y
+            spread = over_space(grad_scale * scale / (y.numel() // y.shape[1]), y) * y
+            return (grad - over_space(grad.mean(axes), y) - along - spread) * over_space(scale, y), None
         # as if y had come in: its mean is 0 and its scale 1; the scale of x enters where a weight would
         mean, one = torch.zeros_like(scale), torch.ones_like(scale)
-        mask = [True, False, False]
-        grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(grad, y, scale, None, None, mean, one, True, 0.0, mask)
+        grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
+            grad, y, scale, None, None, mean, one, True, 0.0, [True, False, False]
+        )
         return grad_x, None
 
 
@@ -125,6 +132,8 @@ def batch_standardize(
     if mean is None or var is None:
         return batch_standardize_with_moments(x, lengths=lengths, eps=eps)[0]
     check_activations(x, name="x", channels=mean.shape[0])
+    if var.shape != mean.shape:
+        raise ValueError(f"var must have the shape {tuple(mean.shape)} of mean, got {tuple(var.shape)}")
     lengths = valid_lengths(lengths, x)
     x = mask_padding(x, lengths)
     return mask_padding(torch.batch_norm(x, None, None, mean, var, False, 0.0, eps, False), lengths)
@@ -141,12 +150,12 @@ def batch_standardize_with_moments(
     lengths = valid_lengths(lengths, x)
     if lengths is None:
         y, mean, scale = _standardize(x, eps)
-        return y, mean, (scale**-2 - eps).clamp(min=0)
-    x, count = mask_padding(x, lengths), lengths.sum().to(x.dtype)
-    mean = x.sum((0, 2)) / count
-    centred = mask_padding(x - over_space(mean, x), lengths)
+        return y, mean, (scale.detach() ** -2 - eps).clamp(min=0)
+    valid, count = mask_padding(at_least_float32(x), lengths), lengths.sum()
+    mean = valid.sum((0, 2)) / count
+    centred = mask_padding(valid - over_space(mean, x), lengths)
     var = centred.square().sum((0, 2)) / count
-    return centred * over_space(torch.rsqrt(var + eps), x), mean.detach(), var.detach()
+    return (centred * over_space(torch.rsqrt(var + eps), x)).to(x.dtype), mean.detach(), var.detach()
 
 
 def group_standardize(
@@ -182,6 +191,7 @@ def group_standardize(
     """
     check_activations(x, name="x")
     check_groups(num_groups, x.shape[1])
+    lengths = valid_lengths(lengths, x)
     by_batch, by_instance = split_groups(x, num_groups)
     by_batch = batch_standardize(by_batch, mean=mean, var=var, lengths=lengths, eps=eps)
     if by_instance is not None:
