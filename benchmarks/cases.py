@@ -1,0 +1,137 @@
+"""The cases: what is timed, at which shapes, beside what."""
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+import hyperseq
+from benchmarks import floor, peers
+from hyperseq.functional import global_hyperzzw, local_hyperzzw
+
+TOKENS = 32768
+NUM_INPUTS = 3
+"""Different inputs that calls take in turn, so that none is answered from a warm cache."""
+
+Contenders = dict[str, Callable[[int], object]]
+
+
+def batch_size(length: int) -> int:
+    """Return the batch that makes a constant number of tokens; a longer sequence comes alone."""
+    return max(1, TOKENS // length)
+
+
+def operators(length: int, channels: int) -> Contenders:
+    """Global operator with one and three values, local operator; forward + backward, beside bare transforms."""
+    shape = (batch_size(length), channels, length)
+    hyper_kernel = _leaf(1, channels, length)
+    context, values = _leaf(*shape), [_leaf(*shape) for _ in range(3)]
+    window, gradient = _leaf(*shape[:2], 5), torch.randn(shape)
+
+    def run_global(count: int) -> None:
+        outputs = global_hyperzzw(context, hyper_kernel, values[:count])
+        torch.autograd.grad(outputs, [context, hyper_kernel, *values[:count]], [gradient] * count)
+
+    def run_local(_: int) -> None:
+        torch.autograd.grad(local_hyperzzw(values[0], window), [values[0], window], gradient)
+
+    one, three = (floor.transforms(*shape, num_values=count, backward=True) for count in (1, 3))
+    return {
+        "global operator, one value": lambda _: run_global(1),
+        "bare transforms, one value": lambda _: one(),
+        "global operator, three values": lambda _: run_global(3),
+        "bare transforms, three values": lambda _: three(),
+        "local operator, 5 taps": run_local,
+    }
+
+
+def block(length: int, channels: int, *, mode: str) -> Contenders:
+    """SFNE block beside its floor and the peers. Modes: ``forward``, ``forward + backward``, ``evaluation``."""
+    batch = batch_size(length)
+    sfne = hyperseq.nn.SFNEBlock(1, channels, channels, size=length)
+    backward = mode == "forward + backward"
+    transforms = floor.transforms(batch, channels, length, num_values=3, backward=backward)
+    products = floor.matrix_products(floor.block_shapes(batch * length, length, channels), backward=backward)
+    contenders: Contenders = {
+        "SFNE block": _caller(sfne, (batch, channels, length), mode),
+        "floor": lambda _: (transforms(), products()),
+    }
+    alternatives = {
+        "Transformer layer": peers.transformer_layer,
+        "GRU": peers.GRU,
+        "separable convolution": peers.DepthwiseSeparableConv,
+    }
+    for name, build in alternatives.items():
+        if length <= peers.LONGEST[name]:
+            contenders[name] = _caller(build(channels), (batch, length, channels), mode)
+    return contenders
+
+
+def hyper_kernel(length: int, channels: int) -> Contenders:
+    """Generate a global hyper-kernel, forward and forward + backward."""
+    network = hyperseq.nn.SlowNetwork(1, channels, size=length)
+
+    def train(_: int) -> None:
+        network().sum().backward()
+
+    return {"hyper-kernel, forward": lambda _: _without_gradient(network), "hyper-kernel, forward + backward": train}
+
+
+def sequential_mnist_step() -> Contenders:
+    """Train on one batch of 50 sequences of 784 pixels: two-block Terminator, one-layer GRU; and evaluate."""
+    batch, length, classes = 50, 784, 10
+    images, labels = torch.rand(batch, 1, length), torch.randint(classes, (batch,))
+    terminator = hyperseq.Terminator(1, 1, size=length, channels=[16, 32, 64])
+    gru, gru_head = nn.GRU(1, 64, batch_first=True), nn.Linear(64, classes)
+    head = nn.Linear(64, classes)
+    trained = hyperseq.Terminator(1, 1, size=length, channels=[16, 32, 64]).eval()
+    with torch.no_grad():
+        kept = trained.hyper_kernels()
+    optimizers = [
+        torch.optim.AdamW([*terminator.parameters(), *head.parameters()], lr=1e-3),
+        torch.optim.AdamW([*gru.parameters(), *gru_head.parameters()], lr=1e-3),
+    ]
+
+    def step(optimizer: torch.optim.Optimizer, logits: Tensor) -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(logits, labels).backward()
+        optimizer.step()
+
+    def evaluate() -> None:
+        with torch.no_grad():
+            head(trained(images, hyper_kernels=kept).mean(-1))
+
+    return {
+        "Terminator, training step": lambda _: step(optimizers[0], head(terminator(images).mean(-1))),
+        "GRU 64, training step": lambda _: step(optimizers[1], gru_head(gru(images.mT)[0][:, -1])),
+        "Terminator, evaluation": lambda _: evaluate(),
+    }
+
+
+def _leaf(*shape: int) -> Tensor:
+    return torch.randn(shape, requires_grad=True)
+
+
+def _without_gradient(function: Callable[[], Tensor]) -> None:
+    with torch.no_grad():
+        function()
+
+
+def _caller(module: nn.Module, shape: tuple[int, ...], mode: str) -> Callable[[int], None]:
+    module.train(mode != "evaluation")
+    inputs = itertools.cycle([_leaf(*shape) for _ in range(NUM_INPUTS)])
+    gradient = torch.randn(shape)
+
+    def call(_: int) -> None:
+        x = next(inputs)
+        if mode == "evaluation":
+            _without_gradient(lambda: module(x))
+        elif mode == "forward":
+            module(x)
+        else:
+            module(x).backward(gradient)
+            module.zero_grad()
+            x.grad = None
+
+    return call

@@ -1,0 +1,67 @@
+"""The floor: the bare matrix products and the bare transforms that a computation cannot do without."""
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+SLOW_WIDTH, SLOW_LAYERS = 32, 3
+"""The defaults of the slow networks of `hyperseq.nn.SFNEBlock`."""
+
+
+def transforms(batch: int, channels: int, length: int, *, num_values: int, backward: bool) -> Callable[[], None]:
+    """Return a function that runs the real transforms of a global operator with ``num_values`` values.
+
+    Forward: fast weights and values there, products back. Backward: gradients there, one gradient back for the fast
+    weights and one for each of the values.
+    """
+    signals = [torch.randn(batch, channels, length) for _ in range(1 + num_values)]
+    spectra = [torch.fft.rfft(signal) for signal in signals]
+    there, back = 1 + num_values, num_values
+    if backward:
+        there, back = there + num_values, back + 1 + num_values
+
+    def run() -> None:
+        for signal in itertools.islice(itertools.cycle(signals), there):
+            torch.fft.rfft(signal)
+        for spectrum in itertools.islice(itertools.cycle(spectra), back):
+            torch.fft.irfft(spectrum, n=length)
+
+    return run
+
+
+def matrix_products(shapes: list[tuple[int, int, int]], *, backward: bool) -> Callable[[], None]:
+    """Return a function that multiplies (rows, inner) by (inner, columns) for each shape, into memory it owns.
+
+    Backward adds the two products that give the gradients of both factors.
+    """
+    most = [
+        max(a * b for a, b in pairs) for pairs in zip(*[((m, k), (k, n), (m, n)) for m, k, n in shapes], strict=True)
+    ]
+    left, right, result = (torch.randn(size) for size in most)
+
+    def run() -> None:
+        for m, k, n in shapes:
+            a, b, c = (_view(x, *s) for x, s in ((left, (m, k)), (right, (k, n)), (result, (m, n))))
+            torch.mm(a, b, out=c)
+            if backward:
+                torch.mm(a.t(), c, out=b)
+                torch.mm(c, b.t(), out=a)
+                # values must not grow from call to call
+                a.fill_(1e-2)
+                b.fill_(1e-2)
+
+    return run
+
+
+def _view(memory: Tensor, rows: int, columns: int) -> Tensor:
+    return memory[: rows * columns].view(rows, columns)
+
+
+def block_shapes(tokens: int, length: int, channels: int, *, num_local: int = 3) -> list[tuple[int, int, int]]:
+    """List the matrix products of an SFNE block from C to C channels: (rows, inner, columns)."""
+    square = [(channels, channels, tokens)] * (4 + 4 + 1 + num_local)
+    bottleneck = [(channels, (6 + num_local) * channels, tokens)]
+    slow_network = [(SLOW_WIDTH, SLOW_WIDTH, length)] * SLOW_LAYERS
+    return square + bottleneck + slow_network + [(channels, SLOW_WIDTH, length)] + slow_network

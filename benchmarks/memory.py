@@ -1,0 +1,40 @@
+"""Peak memory of one forward and backward pass, each in a process of its own.
+
+``python -m benchmarks.memory LENGTH CHANNELS`` prints the bytes that an SFNE block needs beyond its input.
+"""
+
+import resource
+import subprocess
+import sys
+
+import torch
+
+import hyperseq
+from benchmarks.cases import batch_size
+
+
+def bytes_per_token(length: int, channels: int) -> float:
+    """Measure the block in training, and return its peak bytes per token (CPU)."""
+    command = [sys.executable, "-m", "benchmarks.memory", str(length), str(channels)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(printed) / (batch_size(length) * length)
+
+
+def _peak() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    """Print the bytes for the length and channels on the command line."""
+    length, channels = map(int, sys.argv[1:])
+    # a short pass first, so that libraries and threads are loaded before the counting starts
+    hyperseq.nn.SFNEBlock(1, channels, channels, size=64)(torch.randn(1, channels, 64)).sum().backward()
+    block = hyperseq.nn.SFNEBlock(1, channels, channels, size=length)
+    x = torch.randn(batch_size(length), channels, length, requires_grad=True)
+    before = _peak()
+    block(x).sum().backward()
+    print(_peak() - before)
+
+
+if __name__ == "__main__":
+    main()
