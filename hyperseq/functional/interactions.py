@@ -8,7 +8,9 @@ from hyperseq.functional.lengths import mask_padding, valid_lengths
 from hyperseq.functional.pooling import spatial_mean
 
 
-def hyper_channel_interaction(x: Tensor, hyper_kernel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+def hyper_channel_interaction(
+    x: Tensor, hyper_kernel: Tensor, *, values: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
     """Weigh the channels by their own pixel-level HyperZ·Z·W score.
 
     ``H = X ⊙ sigmoid(y ⊙ k ⊙ y)`` with y the mean of X over space.
@@ -16,6 +18,7 @@ def hyper_channel_interaction(x: Tensor, hyper_kernel: Tensor, *, lengths: Tenso
     Args:
         x: X, ``(B, C, *S)``.
         hyper_kernel: k, a hyper-kernel over the channel axis, ``(C,)``.
+        values: What the scores weigh in place of X, ``(B, C, *S)``.
         lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
 
     Returns:
@@ -30,9 +33,11 @@ def hyper_channel_interaction(x: Tensor, hyper_kernel: Tensor, *, lengths: Tenso
     """
     check_activations(x, name="x")
     _check_channel_kernel(hyper_kernel, x, name="hyper_kernel")
+    values = x if values is None else values
+    check_same_size(values, x, name="values", like_name="x")
     lengths = valid_lengths(lengths, x)
     score = spatial_mean(x, lengths=lengths).square() * hyper_kernel
-    return mask_padding(x, lengths) * over_space(torch.sigmoid(score), x).to(x.dtype)
+    return mask_padding(values, lengths) * over_space(torch.sigmoid(score), x).to(values.dtype)
 
 
 def hyper_interaction(

@@ -7,7 +7,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor, nn
 
-from hyperseq._spatial import as_size, check_activations, check_choice, check_same_size, spatial_size
+from hyperseq._spatial import as_size, check_activations, check_choice, check_count, check_same_size, spatial_size
 from hyperseq.functional import adaptive_mean_pool, global_hyperzzw, local_hyperzzw
 from hyperseq.functional.convolution import check_mode_rank
 from hyperseq.functional.hyperzzw import MODES
@@ -56,7 +56,7 @@ class GlobalHyperZZW(nn.Module):
     ) -> None:
         super().__init__()
         self.mode = check_choice(mode, MODES, name="mode")
-        self.channels = channels
+        self.channels = check_count(channels, name="channels")
         self.slow_network = SlowNetwork(
             num_spatial_dims,
             channels,
@@ -164,7 +164,7 @@ class LocalHyperZZW(nn.Module):
         if any(k % 2 == 0 for k in self.kernel_size):
             raise ValueError(f"kernel_size must be odd, so that the window has a centre, got {self.kernel_size}")
         self.context = check_choice(context, ("sample", "batch"), name="context")
-        self.channels = channels
+        self.channels = check_count(channels, name="channels")
         self.slow_network = SlowNetwork(
             num_spatial_dims,
             channels,

@@ -46,10 +46,10 @@ class HyperChannelInteraction(nn.Module):
             summed=False,
         )
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Weigh the channels of ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+    def forward(self, x: Tensor, *, values: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Weigh the channels of ``(B, C, *S)``; ``values`` and ``lengths`` as in the function."""
         check_activations(x, name="x", channels=self.channels)
-        return hyper_channel_interaction(x, self.slow_network().flatten(), lengths=lengths)
+        return hyper_channel_interaction(x, self.slow_network().flatten(), values=values, lengths=lengths)
 
 
 class HyperInteraction(nn.Module):

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
-from hyperseq._spatial import check_activations, check_choice, check_count, spatial_size
+from hyperseq._spatial import check_activations, check_choice, check_count, check_same_size, spatial_size
 from hyperseq.functional import instance_standardize
 from hyperseq.functional.hyperzzw import apply_fast_weights
 from hyperseq.functional.lengths import mask_padding, valid_lengths
@@ -27,13 +27,17 @@ class SFNEBlock(nn.Module):
     With ``W = K ⊙ X`` the fast weights, K this block's global hyper-kernel, ``P`` a 1x1 mixing, IS, BS and G-IBS the
     standardisations by instance, batch and groups::
 
-        prepared     F = IS(RGU_slow(W) + RGU_fast(X))    M = IS(P X)    H = IS(hyper-channel interaction(X))
+        prepared     F = IS(RGU_slow(W) + RGU_fast(X))    M = IS(P X)    H = IS(X) ⊙ hyper-channel scores of X
         1            middle              F
         2, 3, 4      global              G_F = W ⊛ F,  G_M = W ⊛ M,  G_H = W ⊛ H
         5            Si-GLU              sigmoid(G_F) ⊙ G_F
         6, 7, 8      local               GELU(BS(P local HyperZZW)) for (context, value) = (X, H), (H, X), (M, X)
-        9            hyper interaction   X ⊙ sigmoid(scores of G_F)
+        9            hyper interaction   X ⊙ sigmoid(scores of 5; of G_F in the modes other than circular)
         out          bottleneck          dropout(GELU(G-IBS(P [1 .. 9])))
+
+    Two rows are not the paper's, because theirs would compute nothing: a standardisation behind the channel scores
+    divides them out again, and a circular convolution with F, whose mean is 0, has the mean 0, so its channel scores
+    are 0 (docs/differences.md).
 
     Args:
         num_spatial_dims: Number of spatial axes d.
@@ -168,31 +172,41 @@ class SFNEBlock(nn.Module):
             ``(B, out_channels, *S)``.
         """
         check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
-        if sum(tensor.shape[1] for tensor in earlier) != self.earlier_channels:
-            counts = [tensor.shape[1] for tensor in earlier]
-            raise ValueError(f"earlier must have {self.earlier_channels} channels in all, got {counts}")
+        self._check_earlier(earlier, x)
         lengths = valid_lengths(lengths, x)
         x = mask_padding(x, lengths)
         if hyper_kernel is None:
             hyper_kernel = self.hyper_kernel(spatial_size(x), rate)
+        check_same_size(hyper_kernel, x, name="hyper_kernel", like_name="x")
 
         fast_weights = (hyper_kernel * x).to(x.dtype)
         gates = self.slow_gate(fast_weights, lengths=lengths) + self.fast_gate(x, lengths=lengths)
         middle = instance_standardize(gates, lengths=lengths)
         mixed = instance_standardize(self.mixing(x), lengths=lengths)
-        channel = instance_standardize(self.channel_interaction(x, lengths=lengths), lengths=lengths)
+        standard = instance_standardize(x, lengths=lengths)
+        channel = self.channel_interaction(x, values=standard, lengths=lengths)
 
         values = [middle, mixed, channel]
         global_branches = apply_fast_weights(fast_weights, values, mode=self.global_operator.mode, lengths=lengths)
         gated = silu(global_branches[0])
         local_branches = self._local_branches({"input": x, "mixed": mixed, "channel": channel}, lengths, rate)
-        interaction = self.hyper_interaction(x, global_branches[0], lengths=lengths, rate=rate)
+        high_level = gated if self.global_operator.mode == "circular" else global_branches[0]
+        interaction = self.hyper_interaction(x, high_level, lengths=lengths, rate=rate)
 
         branches = [middle, *global_branches, gated, *local_branches, interaction, *earlier]
         output = self.bottleneck(branches)
         output = gelu(self.standardization(output, lengths=lengths))
         dropped: Tensor = self.dropout(output)
         return dropped
+
+    def _check_earlier(self, earlier: Sequence[Tensor], x: Tensor) -> None:
+        shapes = [tuple(tensor.shape) for tensor in earlier]
+        fits = all((shape[0], *shape[2:]) == (x.shape[0], *x.shape[2:]) for shape in shapes)
+        if not fits or sum(shape[1] for shape in shapes) != self.earlier_channels:
+            raise ValueError(
+                f"earlier must have {self.earlier_channels} channels in all, in the batch and size of x "
+                f"{tuple(x.shape)}, got shapes {shapes}"
+            )
 
     def _local_branches(self, tensors: dict[str, Tensor], lengths: Tensor | None, rate: float) -> list[Tensor]:
         pairs = islice(cycle(LOCAL_PAIRS), len(self.local_operators))

@@ -1,0 +1,1 @@
+"""What is trained on what: data, heads, training runs and the command `hyperseq`."""

@@ -1,0 +1,1 @@
+"""Speech: audio files in, words out. torchaudio is imported here alone, and only when it is needed."""

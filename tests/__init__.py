@@ -1,0 +1,1 @@
+"""Tests of hyperseq: laws, and loop-written truth to hold them against."""

@@ -1,0 +1,40 @@
+import os
+import socket
+
+import hypothesis
+import pytest
+import torch
+
+os.environ["MPLBACKEND"] = "agg"  # plots are written to files, never shown
+
+# The same examples on every run, and no deadline: machines are noisy.
+hypothesis.settings.register_profile("hyperseq", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("hyperseq")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def same_seed():
+    """Start every test from the same random numbers, alone or among others."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Refuse connections: the tests, and what they run, need no network."""
+    connect = socket.socket.connect
+
+    def connect_locally(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        ):
+            raise AssertionError(f"a test asked for the network: {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)

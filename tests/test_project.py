@@ -1,0 +1,100 @@
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+import yaml
+
+import hyperseq
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+MIB = 2**20
+UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b")  # bracketed so that this line is not found
+
+
+def pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def project_files():
+    """Return what git tracks or would track."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    # A file that is deleted but not yet committed is still listed.
+    return [ROOT / name for name in listed.split("\0") if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    # Built in a copy: setuptools leaves its working files beside the sources.
+    copy = tmp_path_factory.mktemp("copy")
+    for folder in ("hyperseq", "tasks", "tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, copy)
+    command = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation", "-w", "dist", "."]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    (built,) = (copy / "dist").iterdir()
+    with zipfile.ZipFile(built) as archive:
+        yield archive
+
+
+def test_the_wheel_is_pure_python(wheel):
+    assert Path(wheel.filename).name == f"hyperseq-{hyperseq.__version__}-py3-none-any.whl"
+
+
+def test_the_wheel_holds_every_module_and_the_types_and_no_test(wheel):
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    modules = {
+        str(file.relative_to(ROOT)) for package in ("hyperseq", "tasks") for file in (ROOT / package).rglob("*.py")
+    }
+    assert names == modules | {"hyperseq/py.typed"}
+
+
+def test_a_bare_install_needs_four_packages(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    bare = [requirement for requirement in metadata.get_all("Requires-Dist") if "extra ==" not in requirement]
+    assert [re.split(r"\W", requirement)[0] for requirement in bare] == ["torch", "einops", "numpy", "scipy"]
+    assert metadata["Requires-Python"] == ">=3.10"
+
+
+def test_the_version_is_said_once_and_repeated_right():
+    assert pyproject()["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "hyperseq.__version__"}
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == hyperseq.__version__
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert newest[1] == hyperseq.__version__
+
+
+def test_what_make_installs_is_pinned():
+    project = pyproject()["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["train"], *extras["audio"], *extras["dev"], "pip"]
+    pins = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {re.split(r"[^\w.-]", requirement)[0] for requirement in wanted} <= set(pins)
+
+
+def test_no_file_is_large():
+    assert [str(file) for file in project_files() if file.stat().st_size > MIB] == []
+
+
+def test_nothing_is_marked_unfinished():
+    marked = [
+        f"{file.relative_to(ROOT)}: {match[0]}"
+        for file in project_files()
+        if (match := UNFINISHED.search(file.read_text(encoding="utf-8", errors="ignore")))
+    ]
+    assert marked == []
