@@ -76,6 +76,10 @@ class Terminator(nn.Module):
         self.channels = as_size(channels, len(channels), name="channels")
         self.out_channels = self.channels[-1]
         self.concatenate_earlier = concatenate_earlier
+        if isinstance(stem, nn.Identity) and in_channels != self.channels[0]:
+            raise ValueError(
+                f"channels must begin with the {in_channels} of in_channels without a stem, got {channels}"
+            )
         self.stem = ChannelMixing(in_channels, self.channels[0]) if stem is None else stem
         self.blocks = nn.ModuleList(
             SFNEBlock(

@@ -24,6 +24,8 @@ def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     check_activations(x, name="x")
     if x.dim() != 3:
         raise ValueError(f"lengths must come with one spatial axis, got x of shape {tuple(x.shape)}")
+    if not isinstance(lengths, Tensor):
+        raise ValueError(f"lengths must be a tensor of integers, got {type(lengths).__name__}")
     if lengths.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"lengths must be a tensor of integers, got {lengths.dtype}")
     batch, _, size = x.shape

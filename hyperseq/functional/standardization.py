@@ -69,22 +69,27 @@ class _Standardize(torch.autograd.Function):
         y, mean, scale = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
         ctx.save_for_backward(y, scale)
         ctx.mark_non_differentiable(mean)
+        ctx.set_materialize_grads(False)
         return y, mean, scale
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor, grad_scale: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor | None, _: None, grad_scale: Tensor | None) -> tuple[Tensor, None]:
         y, scale = ctx.saved_tensors
+        grad = torch.zeros_like(y) if grad is None else grad
         if torch.is_grad_enabled():
-            # differentiated once more: plain operations, and the way of the scale back to x
+            # to be differentiated once more: plain operations
             axes = (0, *spatial_axes(y))
             along = over_space((grad * y).mean(axes), y) * y
-            spread = over_space(grad_scale * scale / (y.numel() // y.shape[1]), y) * y
-            return (grad - over_space(grad.mean(axes), y) - along - spread) * over_space(scale, y), None
-        # as if y had come in: its mean is 0 and its scale 1; the scale of x enters where a weight would
-        mean, one = torch.zeros_like(scale), torch.ones_like(scale)
-        grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
-            grad, y, scale, None, None, mean, one, True, 0.0, [True, False, False]
-        )
+            grad_x = (grad - over_space(grad.mean(axes), y) - along) * over_space(scale, y)
+        else:
+            # as if y had come in: its mean is 0 and its scale 1; the scale of x enters where a weight would
+            mean, one = torch.zeros_like(scale), torch.ones_like(scale)
+            grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
+                grad, y, scale, None, None, mean, one, True, 0.0, [True, False, False]
+            )
+        if grad_scale is not None:
+            # only a second differentiation asks for it; this order of factors does not overflow in float16
+            grad_x = grad_x - over_space(grad_scale * scale / (y.numel() // y.shape[1]) * scale, y) * y
         return grad_x, None
 
 

@@ -1,0 +1,44 @@
+"""The preset of the paper has the published numbers."""
+
+import torch
+
+from hyperseq.backbones.presets import terminator_cifar
+from tests import cases
+
+
+def slow(num_spatial_dims, out_channels, hidden=32, layers=3):
+    """Parameters of a slow network: frequencies and phases, hidden mixings, output mixing."""
+    return (layers + 1) * hidden * (num_spatial_dims + 1) + layers * hidden * (hidden + 1) + (hidden + 1) * out_channels
+
+
+def block(c, wide):
+    """Parameters of a block with four local branches, by the table."""
+    gates = 2 * (4 * c * c + 2 * c)  # four mixings each, key and query with bias
+    local = 4 * (slow(2, c) + 32 * (c + 1) + c * c)  # slow network, context mixing, mixing
+    interactions = slow(1, 1) + slow(1, 1) + slow(2, 1)
+    return slow(2, c) + gates + c * c + local + interactions + 10 * c * wide
+
+
+def test_cifar_preset_has_the_published_channels_kernels_and_groups():
+    model = terminator_cifar()
+    assert list(model.channels) == [3, 12, 36, 72, 144, 288]
+    assert isinstance(model.stem, torch.nn.Identity)
+    assert len(model.blocks) == 5
+    assert [tuple(kernel.shape) for kernel in model.hyper_kernels((2, 2))] == [
+        (1, c, 2, 2) for c in (3, 12, 36, 72, 144)
+    ]
+    for one in model.blocks:
+        assert [operator.kernel_size for operator in one.local_operators] == [(3, 3), (9, 9), (5, 5), (7, 7)]
+        assert one.standardization.num_groups == 12
+
+
+def test_cifar_preset_has_its_golden_number_of_parameters():
+    widths = [3, 12, 36, 72, 144, 288]
+    found = sum(parameter.numel() for parameter in terminator_cifar().parameters())
+    assert found == sum(block(c, wide) for c, wide in zip(widths, widths[1:], strict=False)) == 1_126_031
+
+
+def test_cifar_preset_takes_images_in_its_published_modes():
+    for options in ({}, {"mode": "circular"}, {"statistics": "batch", "context": "batch"}):
+        model = terminator_cifar(size=4, **options).eval()
+        assert model(cases.normal(2, 3, 4, 4, dtype=torch.float32)).shape == (2, 288, 4, 4)

@@ -1,0 +1,1 @@
+"""Tests of hyperseq.functional, one file a source subject."""

@@ -1,0 +1,1 @@
+"""Tests of hyperseq.nn: one battery for all layers, and what is particular to each."""
