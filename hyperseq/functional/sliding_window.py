@@ -30,7 +30,13 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
     per_sample = kernel.expand(values.shape[0], *kernel.shape[1:])
     # sums of many products need more digits than the half types have
     common = torch.promote_types(torch.promote_types(values.dtype, kernel.dtype), torch.float32)
-    result: Tensor = _Slide.apply(values.to(common), per_sample.to(common), before, after)  # type: ignore[no-untyped-call]
+    wide_values, wide_kernel = values.to(common), per_sample.to(common)
+    # measured: over images torch's grouped convolution is faster up to three times (49 taps are 49 small operations),
+    # along one axis the shifted multiply-adds are, up to six times
+    if values.dim() == 3:
+        result: Tensor = _Slide.apply(wide_values, wide_kernel, before, after)  # type: ignore[no-untyped-call]
+    else:
+        result = _grouped_convolution(_pad(wide_values, before, after), wide_kernel)
     return result.to(values.dtype)
 
 
@@ -40,13 +46,23 @@ def _pad(values: Tensor, before: Margins, after: Margins) -> Tensor:
     return pad(values, margins)
 
 
+def _grouped_convolution(padded: Tensor, kernel: Tensor) -> Tensor:
+    """Let every channel of every sample be a group of its own."""
+    groups, num_axes = padded.shape[0] * padded.shape[1], padded.dim() - 2
+    ones, zeros = [1] * num_axes, [0] * num_axes
+    image = padded.reshape(1, groups, *spatial_size(padded))
+    taps = kernel.reshape(groups, 1, *spatial_size(kernel))
+    result = torch.convolution(image, taps, None, ones, zeros, ones, False, zeros, groups)
+    return result.reshape(*padded.shape[:2], *spatial_size(result))
+
+
 def _windows(padded: Tensor, kernel_size: Sequence[int], size: Sequence[int]) -> list[Tensor]:
     """List the views of the values that the taps of the window see, in the order of the flattened kernel."""
     return [crop(padded, start=offset, size=size) for offset in product(*map(range, kernel_size))]
 
 
 class _Slide(torch.autograd.Function):
-    """Shifted multiply-adds: torch's grouped convolution takes several times as long, most of all backward."""
+    """Shifted multiply-adds."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
