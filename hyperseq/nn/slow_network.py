@@ -71,22 +71,19 @@ class SlowNetwork(nn.Module):
             raise ValueError(f"omega_0 must be above 0, got {omega_0}")
         self.omega_0 = float(omega_0)
         self.summed = summed
-        self.frequencies = nn.ParameterList(
-            torch.empty(hidden_channels, num_spatial_dims) for _ in range(num_layers + 1)
-        )
-        self.phases = nn.ParameterList(torch.empty(hidden_channels) for _ in range(num_layers + 1))
+        self.frequencies = nn.Parameter(torch.empty(num_layers + 1, hidden_channels, num_spatial_dims))
+        self.phases = nn.Parameter(torch.empty(num_layers + 1, hidden_channels))
         self.mixings = nn.ModuleList(ChannelMixing(hidden_channels, hidden_channels) for _ in range(num_layers))
         self.output = ChannelMixing(hidden_channels, out_channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw frequencies and phases as above, and mixings so that every layer keeps the variance of a sine."""
-        for layer, (frequencies, phases) in enumerate(zip(self.frequencies, self.phases, strict=True)):
-            gamma = torch.distributions.Gamma(GAMMA_SHAPE / (layer + 1), GAMMA_RATE)
-            scale = 2 * math.pi * self.omega_0 * gamma.sample((self.hidden_channels, 1))
-            with torch.no_grad():
-                frequencies.uniform_(-1, 1).mul_(scale)
-            nn.init.uniform_(phases, -math.pi, math.pi)
+        shapes = GAMMA_SHAPE / torch.arange(1, self.num_layers + 2).reshape(-1, 1, 1)
+        gamma = torch.distributions.Gamma(shapes, GAMMA_RATE).sample((self.hidden_channels,)).movedim(0, 1)
+        with torch.no_grad():
+            self.frequencies.uniform_(-1, 1).mul_(2 * math.pi * self.omega_0 * gamma.flatten(2))
+        nn.init.uniform_(self.phases, -math.pi, math.pi)
         # a sine has variance 1/2, so weights of variance 2 / width give a sum of variance 1
         bound = math.sqrt(6 / self.hidden_channels)
         for mixing in [*self.mixings, self.output]:
@@ -116,16 +113,16 @@ class SlowNetwork(nn.Module):
             ValueError: If the size is not positive, the rate not above 0, or the context does not fit.
         """
         size = self.size if size is None else as_size(size, self.num_spatial_dims, name="size")
-        parameter = self.phases[0]
+        parameter = self.phases
         # half types cannot hold the phase of a fast sine; the network is small, so it always runs in full precision
         dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         with torch.autocast(parameter.device.type, enabled=False):
             grid = coordinate_grid(
                 size, extent=self.size, rate=rate, start=start, dtype=dtype, device=parameter.device
             )[None]
-            hidden = self._filter(0, grid)
-            for layer, mixing in enumerate(self.mixings, start=1):
-                hidden = self._filter(layer, grid) * _mix(mixing, hidden)
+            hidden, *filters = self._filters(grid)
+            for sine, mixing in zip(filters, self.mixings, strict=True):
+                hidden = sine * _mix(mixing, hidden)
             if context is not None:
                 self._check_context(context, size)
                 hidden = hidden * context.to(dtype)
@@ -134,9 +131,10 @@ class SlowNetwork(nn.Module):
                 kernel = kernel * (rate**self.num_spatial_dims / math.sqrt(math.prod(self.size)))
         return kernel.to(parameter.dtype)
 
-    def _filter(self, layer: int, grid: Tensor) -> Tensor:
-        frequencies, phases = self.frequencies[layer].to(grid.dtype), self.phases[layer].to(grid.dtype)
-        return torch.sin(mix_channels(grid, weight=frequencies, bias=phases))
+    def _filters(self, grid: Tensor) -> tuple[Tensor, ...]:
+        """Compute the sines of all layers in one go."""
+        frequencies, phases = self.frequencies.flatten(0, 1).to(grid.dtype), self.phases.flatten().to(grid.dtype)
+        return torch.sin(mix_channels(grid, weight=frequencies, bias=phases)).chunk(self.num_layers + 1, dim=1)
 
     def _check_context(self, context: Tensor, size: tuple[int, ...]) -> None:
         check_activations(
