@@ -1,0 +1,18 @@
+"""The terminal that everything is printed to."""
+
+from rich.console import Console
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """Opens the terminal.
+
+    Args:
+        stderr: Whether to print to the error stream.
+
+    Returns:
+        A console; where the output is no terminal, its lines are wide enough to hold any path.
+    """
+    # Paths may hold what rich would read as markup, and numbers need no colours.
+    options = {"stderr": stderr, "soft_wrap": True, "markup": False, "emoji": False, "highlight": False}
+    console = Console(**options)
+    return console if console.is_terminal else Console(**options, width=200)

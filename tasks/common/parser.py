@@ -1,0 +1,113 @@
+"""Errors of the command line as one line that names the key and the nearest one that exists."""
+
+import re
+import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningArgumentParser
+
+UNKNOWN_KEY = (
+    re.compile(r"unrecognized arguments: (?P<key>.*)"),
+    re.compile(r"Subcommand '(?P<verb>\w+)' does not accept option '(?P<key>[^']+)'"),
+    re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
+)
+
+
+class OneLineParser(LightningArgumentParser):
+    """A parser that says in one line what is wrong, and exits with 2."""
+
+    def instantiate_classes(self, namespace: Namespace, **options: Any) -> Namespace:
+        """Builds what the configuration names.
+
+        Lightning calls the method by this name, which jsonargparse replaced by `instantiate` and warns about.
+
+        Args:
+            namespace: The configuration.
+            options: Passed on.
+
+        Returns:
+            The configuration with objects in place of their descriptions.
+        """
+        return self.instantiate(namespace, **options)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Prints the error and exits.
+
+        Args:
+            message: What jsonargparse found.
+            ex: What made it say so.
+        """
+        sys.stderr.write(f"hyperseq: error: {one_line(message, self)}\n")
+        sys.exit(2)
+
+
+def one_line(message: str, parser: LightningArgumentParser) -> str:
+    """Shortens an error, and adds the nearest valid key where the error is an unknown one.
+
+    Args:
+        message: What jsonargparse found.
+        parser: The parser that found it.
+
+    Returns:
+        One line.
+    """
+    for pattern in UNKNOWN_KEY:
+        if match := pattern.search(message):
+            key = _first_key(match["key"])
+            if "verb" in match.groupdict():
+                parser = _verb_parser(parser, match["verb"])
+            return f"unknown key {key!r}{_nearest(key, _keys(parser))}"
+    return " ".join(message.split())
+
+
+def typed_keys(words: list[str], files: list[Path]) -> set[str]:
+    """Collects the keys that a user gave a value, before links and defaults fill in the others.
+
+    Args:
+        words: Words of the command line.
+        files: Files that it names.
+
+    Returns:
+        Dotted keys; of a class, with the `init_args` that a flag may leave out.
+    """
+    keys = {word.split("=")[0].removeprefix("--") for word in words if word.startswith("--")}
+    for file in files:
+        keys |= set(_flat(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
+    short = re.compile(r"^(data|model\.backbone)\.(?!init_args\.|class_path)")
+    return {short.sub(r"\1.init_args.", key) for key in keys}
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+
+
+def _first_key(arguments: str) -> str:
+    words = arguments.split()
+    flags = [word for word in words if word.startswith("-")] or words
+    return flags[0].split("=")[0].lstrip("-")
+
+
+def _nearest(key: str, keys: list[str]) -> str:
+    # A key without its group is a common slip: what it would be with the group is the nearest there is.
+    with_group = [known for known in keys if known.endswith(f".{key}")]
+    nearest = with_group or get_close_matches(key, keys, n=1, cutoff=0.4)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _keys(parser: LightningArgumentParser) -> list[str]:
+    return [action.dest for action in parser._actions if not action.dest.endswith(".help")]
+
+
+def _verb_parser(parser: LightningArgumentParser, verb: str) -> LightningArgumentParser:
+    for action in parser._actions:
+        if isinstance(action.choices, dict) and verb in action.choices:
+            return action.choices[verb]
+    return parser

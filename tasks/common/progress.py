@@ -1,0 +1,87 @@
+"""What the user sees while a model trains: one bar over the whole training, or one line an epoch."""
+
+import time
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingProgress(ProgressBar):
+    """One bar over all epochs with loss, validation accuracy, learning rate and speed.
+
+    Where the output is no terminal, one plain line is printed when an epoch ends.
+
+    Args:
+        console: Where to show it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self._enabled = True
+        self._bar: Progress | None = None
+        self._started = 0.0
+        self._first_step = 0
+
+    def disable(self) -> None:
+        """Shows nothing from now on; Lightning calls this on all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Shows progress again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the bar."""
+        self._started, self._first_step = time.perf_counter(), trainer.global_step
+        if not self._enabled or not self.console.is_terminal:
+            return
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+        )  # fmt: skip
+        self._bar = Progress(*columns, console=self.console)
+        total = trainer.estimated_stepping_batches
+        self._bar.add_task("fit", total=total, epoch=self._epoch(trainer), numbers="", completed=trainer.global_step)
+        self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar."""
+        if self._bar is not None:
+            numbers = f"loss {outputs['loss'].item():.3f}{self._numbers(trainer)}"
+            task = self._bar.task_ids[0]
+            self._bar.update(task, completed=trainer.global_step, epoch=self._epoch(trainer), numbers=numbers)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prints the line of this epoch where there is no bar."""
+        if self._bar is None and self._enabled:
+            loss = float(trainer.callback_metrics["train/loss"])
+            self.console.print(f"epoch {self._epoch(trainer)}  loss {loss:.3f}{self._numbers(trainer)}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves the finished bar on the screen."""
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Gives the terminal back."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _epoch(self, trainer: Trainer) -> str:
+        last = str(trainer.max_epochs) if trainer.max_epochs and trainer.max_epochs > 0 else "-"
+        return f"{trainer.current_epoch + 1:>{len(last)}}/{last}"
+
+    def _numbers(self, trainer: Trainer) -> str:
+        accuracy = trainer.callback_metrics.get("val/accuracy")
+        speed = (trainer.global_step - self._first_step) / (time.perf_counter() - self._started)
+        shown = "" if accuracy is None else f"  val {100 * float(accuracy):.1f}%"
+        return f"{shown}  lr {trainer.optimizers[0].param_groups[0]['lr']:.1e}  {speed:.1f} it/s"

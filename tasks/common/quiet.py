@@ -1,0 +1,30 @@
+"""Only what the user asked for is printed."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences what Lightning says about itself, and the warnings that nobody here can act on.
+
+    Yields:
+        Nothing.
+    """
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Our data lie in memory: a worker process would copy batches for longer than it takes to index them.
+            warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
+            # Lightning 2.6 uses a torch class by a name that torch is about to change; nothing here can.
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

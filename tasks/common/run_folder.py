@@ -1,0 +1,114 @@
+"""The numbered folder that a training leaves behind."""
+
+import json
+import os
+import shlex
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder `<root>/<name>/<number>` and the names of what lies in it.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> "RunFolder":
+        """Makes the next numbered folder; two runs that start together get two folders.
+
+        Args:
+            root: Folder of all runs.
+            name: Group of the run.
+
+        Returns:
+            The new, empty folder.
+
+        Raises:
+            ValueError: If `name` is not one plain folder name.
+        """
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise ValueError(f"run.name must be one folder name, got {name!r}")
+        group = root / name
+        group.mkdir(parents=True, exist_ok=True)
+        taken = [int(path.name) for path in group.iterdir() if path.name.isdecimal()]
+        for number in count(max(taken, default=0) + 1):
+            try:
+                # mkdir is atomic: of two runs that want one number, one gets it and the other sees it taken.
+                (group / str(number)).mkdir()
+            except FileExistsError:
+                continue
+            return cls(group / str(number))
+        raise AssertionError("counting never ends")
+
+    @property
+    def config(self) -> Path:
+        """The whole configuration, accepted by every verb of the command."""
+        return self.path / "config.yaml"
+
+    @property
+    def results(self) -> Path:
+        """The numbers of a finished run; absent while it trains, and when it failed."""
+        return self.path / "results.json"
+
+    @property
+    def error(self) -> Path:
+        """Why the run failed."""
+        return self.path / "error.txt"
+
+    def command(self, verb: str, checkpoint: str | None = None) -> str:
+        """Words the command that does something with this run.
+
+        Args:
+            verb: `test`, `predict`, `fit`...
+            checkpoint: `last`, if it shall continue there.
+
+        Returns:
+            What to type.
+        """
+        words = ["hyperseq", verb, "--config", str(self.config)]
+        return shlex.join(words + (["--ckpt_path", str(self.checkpoint(checkpoint))] if checkpoint else []))
+
+    def artefact(self, name: str) -> Path:
+        """Names a file of the run.
+
+        Args:
+            name: File name.
+
+        Returns:
+            Its path.
+        """
+        return self.path / name
+
+    def checkpoint(self, name: str) -> Path:
+        """Names a checkpoint.
+
+        Args:
+            name: `best` or `last`.
+
+        Returns:
+            Its path, whether it exists or not.
+        """
+        return self.path / "checkpoints" / f"{name}.ckpt"
+
+    def next_predictions(self) -> Path:
+        """Names the next free file for predictions made after the training."""
+        return next(path for number in count(1) if not (path := self.path / f"predictions-{number}.csv").exists())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file whole or not at all.
+
+    Args:
+        path: File to write or replace.
+        content: What to write.
+    """
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)

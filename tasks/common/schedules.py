@@ -1,0 +1,90 @@
+"""Learning-rate schedules as plain functions of the step; each returns the factor on the peak learning rate."""
+
+from functools import partial
+from math import cos, pi
+from typing import Literal
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+ScheduleName = Literal["one_cycle", "cosine", "constant"]
+
+
+def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
+    """Rises along a cosine from 1/25 to 1, then falls along a cosine to 1/250,000 (Smith 2018, torch's constants).
+
+    Args:
+        step: Optimiser steps taken, 0 to `total_steps - 1`.
+        total_steps: Steps of the whole training.
+        warmup: Share of the steps spent rising.
+
+    Returns:
+        The factor on the peak learning rate.
+    """
+    peak, last = warmup * total_steps - 1, total_steps - 1
+    if step < peak:
+        return _cosine(1 / 25, 1.0, step / peak)
+    return _cosine(1.0, 1 / 250_000, min((step - peak) / max(last - peak, 1), 1.0))
+
+
+def cosine(step: int, *, total_steps: int, warmup: float) -> float:
+    """Rises linearly from near 0 to 1, then falls along a cosine to 0.
+
+    Args:
+        step: Optimiser steps taken.
+        total_steps: Steps of the whole training.
+        warmup: Share of the steps spent rising.
+
+    Returns:
+        The factor on the peak learning rate.
+    """
+    peak = warmup * total_steps
+    if step < peak:
+        return (step + 1) / (peak + 1)
+    return _cosine(1.0, 0.0, min((step - peak) / max(total_steps - peak, 1), 1.0))
+
+
+def constant(step: int, *, total_steps: int, warmup: float) -> float:
+    """Rises linearly from near 0 to 1 and stays there.
+
+    Args:
+        step: Optimiser steps taken.
+        total_steps: Steps of the whole training.
+        warmup: Share of the steps spent rising.
+
+    Returns:
+        The factor on the peak learning rate.
+    """
+    return min((step + 1) / (warmup * total_steps + 1), 1.0)
+
+
+def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int, warmup: float) -> LambdaLR:
+    """Attaches a schedule to an optimiser; every parameter group keeps its own peak.
+
+    A function of the step, unlike torch's OneCycleLR, leaves the momenta alone (Kar2 and Kar3 are defined by theirs)
+    and lets a resumed training be longer than the interrupted one.
+
+    Args:
+        name: `one_cycle`, `cosine` or `constant`.
+        optimizer: Its groups hold the peak learning rates.
+        total_steps: Steps of the whole training, at least 1.
+        warmup: Share of the steps spent rising, 0 to 1.
+
+    Returns:
+        The schedule, to be stepped once per optimiser step.
+
+    Raises:
+        ValueError: If `name` is unknown, `total_steps` is below 1 or `warmup` lies outside 0 to 1.
+    """
+    schedules = {"one_cycle": one_cycle, "cosine": cosine, "constant": constant}
+    if name not in schedules:
+        raise ValueError(f"name must be one of {', '.join(schedules)}, got {name!r}")
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup must lie in [0, 1], got {warmup}")
+    return LambdaLR(optimizer, partial(schedules[name], total_steps=total_steps, warmup=warmup))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + cos(pi * share)) / 2

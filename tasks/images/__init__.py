@@ -1,0 +1,1 @@
+"""Image tasks, read as sequences or as images."""

@@ -1,0 +1,92 @@
+"""Handwritten digits: 1,797 real 8x8 images, read pixel by pixel as a sequence, or as images."""
+
+from typing import Literal
+
+import torch
+from pytorch_lightning import LightningDataModule
+from sklearn.datasets import load_digits
+from torch.utils.data import DataLoader
+
+from tasks.common.batches import Batch, TensorBatches, batch_loader
+from tasks.common.splits import stratified_split
+
+FRACTIONS = (0.7, 0.1, 0.2)
+
+
+class Digits(LightningDataModule):
+    """The digits of scikit-learn (the test part of UCI's optical recognition data), with no download.
+
+    The images are split into 70% training, 10% validation and 20% test, every class alike, and standardised with the
+    mean and the deviation of the training pixels.
+
+    Args:
+        num_spatial_dims: 1 reads the pixels row by row, `(B, 1, 64)`; 2 reads images, `(B, 1, 8, 8)`.
+        batch_size: Samples a batch.
+        split_seed: Seed of the split, apart from the seed of the training so that seeds compare on the same samples.
+        seed: Seed of the order of the training batches; the command links it to `seed_everything`.
+        num_workers: Processes that load; 0 is fastest, the data lie in memory.
+    """
+
+    num_classes = 10
+    class_names = tuple(str(digit) for digit in range(10))
+    in_channels = 1
+
+    def __init__(
+        self,
+        *,
+        num_spatial_dims: Literal[1, 2] = 1,
+        batch_size: int = 32,
+        split_seed: int = 42,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if num_spatial_dims not in (1, 2):
+            raise ValueError(f"num_spatial_dims must be 1 or 2, got {num_spatial_dims}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.num_spatial_dims = num_spatial_dims
+        self.size = (64,) if num_spatial_dims == 1 else (8, 8)
+        self.batch_size = batch_size
+        self.split_seed = split_seed
+        self.seed = seed
+        self.num_workers = num_workers
+        self.parts: dict[str, TensorBatches] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads, splits and standardises the images.
+
+        Args:
+            stage: Unused; every part is small.
+        """
+        pixels, labels = (torch.from_numpy(array) for array in load_digits(return_X_y=True))
+        labels = labels.long()
+        train, val, test = stratified_split(labels, fractions=FRACTIONS, seed=self.split_seed)
+        deviation, mean = torch.std_mean(pixels[train], correction=0)
+        images = ((pixels - mean) / deviation).float().reshape(-1, self.in_channels, *self.size)
+        for name, index in (("train", train), ("val", val), ("test", test)):
+            self.parts[name] = TensorBatches(x=images[index], y=labels[index], index=index)
+
+    @property
+    def part_sizes(self) -> dict[str, int]:
+        """Counts the samples of each part, once they are set up."""
+        return {name: len(part) for name, part in self.parts.items()}
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Loads the training part, in a new order each epoch."""
+        return self._loader("train", seed=self.seed)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Loads the validation part in the order of the data."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Loads the test part in the order of the data."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Loads the test part: the samples that no choice was made on."""
+        return self._loader("test")
+
+    def _loader(self, part: str, *, seed: int | None = None) -> DataLoader[Batch]:
+        return batch_loader(self.parts[part], batch_size=self.batch_size, seed=seed, num_workers=self.num_workers)

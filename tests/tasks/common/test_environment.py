@@ -1,0 +1,39 @@
+import subprocess
+
+import torch
+
+from tasks.common.environment import commit, device_name, versions
+
+
+def git(folder, *words):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True)
+
+
+def test_the_commit_is_that_of_the_checkout_and_says_when_the_code_differs(tmp_path):
+    assert commit(tmp_path) is None
+    git(tmp_path, "init")
+    assert commit(tmp_path) is None
+    (tmp_path / "hyperseq").mkdir()
+    (tmp_path / "hyperseq" / "a.py").write_text("a")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "a")
+    clean = commit(tmp_path)
+    assert len(clean) == 40
+    (tmp_path / "notes").touch()
+    assert commit(tmp_path) == clean
+    (tmp_path / "hyperseq" / "a.py").write_text("b")
+    assert commit(tmp_path) == f"{clean}-dirty"
+
+
+def test_a_folder_inside_somebody_elses_checkout_has_no_commit(tmp_path):
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "a")
+    inside = tmp_path / "site-packages"
+    inside.mkdir()
+    assert commit(tmp_path) is not None and commit(inside) is None
+
+
+def test_versions_and_device_are_named():
+    assert versions()["torch"] == torch.__version__
+    assert device_name(torch.device("cpu")).startswith("cpu (")

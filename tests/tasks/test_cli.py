@@ -1,0 +1,438 @@
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.tasks.command import DIGITS, ROOT, TINY, fit, hyperseq
+
+ARTEFACTS = {
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "config.yaml",
+    "confusion_matrix.csv",
+    "confusion_matrix.png",
+    "curves.png",
+    "hyper_kernels.png",
+    "metrics.csv",
+    "predictions.csv",
+    "results.json",
+}
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+
+
+def contents(folder):
+    return {name: path.read_bytes() for name, path in files(folder).items()}
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def table(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def changed_config(tmp_path, change):
+    config = yaml.safe_load(Path(DIGITS).read_text())
+    change(config)
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def one_line(answer):
+    assert answer.err.count("\n") == 1, answer.err
+    return answer.err.strip()
+
+
+# What a training leaves behind.
+
+
+def test_fit_leaves_every_artefact_and_nothing_else(trained):
+    assert set(files(trained.folder)) == ARTEFACTS
+
+
+def test_results_say_what_the_number_depends_on(trained):
+    told = results(trained.folder)
+    assert told["accuracy"] == told["correct"] / told["n"] and told["n"] == 360
+    assert told["split"] == {"seed": 42, "train": 1257, "val": 180, "test": 360}
+    assert told["versions"]["torch"] == torch.__version__
+    for name in ("parameters", "seconds", "seed", "commit", "device", "val_accuracy", "torch_threads", "config"):
+        assert name in told
+
+
+def test_predictions_and_confusion_matrix_agree_with_the_accuracy(trained):
+    told = results(trained.folder)
+    rows = table(trained.folder / "predictions.csv")
+    assert list(rows[0]) == ["index", "true", "predicted", "probability"]
+    assert len({row["index"] for row in rows}) == told["n"]
+    assert sum(row["true"] == row["predicted"] for row in rows) == told["correct"]
+    matrix = [row[1:] for row in csv.reader((trained.folder / "confusion_matrix.csv").read_text().splitlines())][1:]
+    assert sum(int(matrix[i][i]) for i in range(10)) == told["correct"]
+    for true, row in enumerate(matrix):
+        assert sum(map(int, row)) == sum(line["true"] == str(true) for line in rows)
+
+
+def test_metrics_hold_one_row_an_epoch(trained):
+    rows = table(trained.folder / "metrics.csv")
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["step"] for row in rows] == ["2", "4"]
+    assert all(all(row.values()) for row in rows)
+
+
+def test_checkpoints_hold_plain_values_only(trained):
+    for name in ("best", "last"):
+        checkpoint = torch.load(trained.folder / f"checkpoints/{name}.ckpt", weights_only=True)
+        assert checkpoint["state_dict"]
+
+
+def test_best_is_the_highest_accuracy_and_of_equal_ones_the_lowest_cross_entropy(tmp_path):
+    fit(tmp_path, "--trainer.max_epochs=4")
+    rows = table(tmp_path / "digits/1/metrics.csv")
+    best = max(rows, key=lambda row: (float(row["val/accuracy"]), -float(row["val/cross_entropy"])))
+    assert results(tmp_path / "digits/1")["best_epoch"] == int(best["epoch"])
+
+
+# What the user sees.
+
+
+def test_the_plan_comes_before_the_first_step_and_is_short(trained):
+    plan = trained.answer.out.split("epoch 1/2")[0]
+    assert len(plan.splitlines()) <= 25
+    for told in ("1,257 train, 180 val, 360 test", "classes", "slow networks", "precision 32-true", "batch size"):
+        assert told in plan
+    assert str(trained.folder) in plan and DIGITS in plan
+    assert re.search(r"steps +4\b", plan)
+
+
+def test_without_a_terminal_there_is_one_plain_line_an_epoch(trained):
+    assert "\r" not in trained.answer.out and "\x1b" not in trained.answer.out
+    assert re.findall(r"^epoch (\d)/2  loss \d", trained.answer.out, flags=re.MULTILINE) == ["1", "2"]
+
+
+def test_the_end_names_the_score_every_file_and_the_next_commands(trained):
+    end = trained.answer.out.split("Best weights")[1]
+    told = results(trained.folder)
+    assert re.search(rf"test +│ +{100 * told['accuracy']:.2f}% │ +{told['correct']} │ 360 │ [\d.]+% to [\d.]+%", end)
+    for path in files(trained.folder).values():
+        assert str(path) in end
+    for verb in ("test", "predict"):
+        assert f"hyperseq {verb} --config {trained.folder / 'config.yaml'}" in end
+
+
+def test_a_clean_run_says_nothing_else(trained):
+    assert trained.answer.err == ""
+    for chatter in ("GPU available", "Seed set", "Tip", "Trainer.fit", "Warning"):
+        assert chatter not in trained.answer.out
+
+
+def test_a_fresh_process_warns_of_nothing_and_leaves_nothing_elsewhere(tmp_path):
+    words = [sys.executable, "-W", "error", "-m", "tasks.cli", "fit", "--config", DIGITS, *TINY]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert set(files(tmp_path / "runs/digits/1")) == ARTEFACTS
+
+
+# The saved config.
+
+
+def test_test_on_the_saved_config_reproduces_the_accuracy(trained):
+    before = contents(trained.folder)
+    answer = hyperseq("test", "--config", trained.folder / "config.yaml")
+    told = results(trained.folder)
+    assert answer.code == 0 and answer.err == ""
+    assert re.search(rf"│ +{told['correct']} │ {told['n']} │", answer.out)
+    assert f"{told['cross_entropy']:.4f}" in answer.out
+    assert contents(trained.folder) == before
+
+
+def test_validate_on_the_saved_config_reproduces_the_validation_accuracy(trained):
+    answer = hyperseq("validate", "--config", trained.folder / "config.yaml")
+    assert answer.code == 0
+    assert f"{100 * results(trained.folder)['val_accuracy']:.2f}%" in answer.out
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_a_checkpoint_is_named_or_given_as_a_path(trained, name):
+    config = trained.folder / "config.yaml"
+    named = hyperseq("test", "--config", config, "--ckpt_path", name)
+    path = trained.folder / f"checkpoints/{name}.ckpt"
+    assert named.code == 0 and f"weights: {path}" in named.out
+    assert named.out == hyperseq("test", "--config", config, "--ckpt_path", path).out
+
+
+def test_predict_writes_a_new_file_each_time(tmp_path):
+    fit(tmp_path)
+    run = tmp_path / "digits/1"
+    before = contents(run)
+    for number in (1, 2):
+        answer = hyperseq("predict", "--config", run / "config.yaml")
+        path = run / f"predictions-{number}.csv"
+        assert answer.code == 0 and str(path) in answer.out
+        assert path.read_bytes() == before["predictions.csv"]
+    assert {name: content for name, content in contents(run).items() if name in before} == before
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+@pytest.mark.parametrize("words", [(), ("--ckpt_path=last",), ("--ckpt_path=nowhere.ckpt",)])
+def test_untrained_weights_are_never_evaluated(verb, words):
+    answer = hyperseq(verb, "--config", DIGITS, *words)
+    assert answer.code == 2 and answer.out == ""
+    assert "ckpt_path must lead to a checkpoint" in one_line(answer)
+
+
+def test_weights_of_another_model_are_refused(trained):
+    answer = hyperseq("test", "--config", trained.folder / "config.yaml", "--model.backbone.channels=[4,4]")
+    assert answer.code == 1
+    assert "ckpt_path must hold the weights of the config's model" in one_line(answer)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(trained, tmp_path):
+    broken = tmp_path / "broken.ckpt"
+    broken.write_bytes((trained.folder / "checkpoints/best.ckpt").read_bytes()[:1000])
+    answer = hyperseq("test", "--config", trained.folder / "config.yaml", "--ckpt_path", broken)
+    assert answer.code == 2 and "ckpt_path must be a whole checkpoint" in one_line(answer)
+
+
+# One run, one folder.
+
+
+def test_a_second_run_never_overwrites_the_first_and_repeats_it_exactly(trained):
+    before = contents(trained.folder)
+    fit(trained.folder.parents[1])
+    second = trained.folder.with_name("2")
+    assert contents(trained.folder) == before
+    for name in ("metrics.csv", "predictions.csv", "confusion_matrix.csv"):
+        assert (second / name).read_bytes() == before[name]
+
+
+def test_a_folder_name_may_hold_anything(tmp_path):
+    root = tmp_path / "[bold] :smile: run"
+    answer = fit(root, "--trainer.max_epochs=1")
+    assert f"hyperseq test --config '{root / 'digits/1/config.yaml'}'" in answer.out
+    assert hyperseq("test", "--config", root / "digits/1/config.yaml").code == 0
+
+
+def test_another_seed_gives_another_training_on_the_same_split(trained, tmp_path):
+    fit(tmp_path, "--seed_everything=1")
+    other = tmp_path / "digits/1"
+    assert (other / "metrics.csv").read_bytes() != (trained.folder / "metrics.csv").read_bytes()
+    columns = [[row["index"] for row in table(folder / "predictions.csv")] for folder in (other, trained.folder)]
+    assert columns[0] == columns[1]
+
+
+RESUMABLE = ("--model.schedule=constant", "--model.warmup=0", "--model.backbone.dropout=0.2")
+
+
+def test_a_resumed_training_equals_one_that_was_never_interrupted(tmp_path):
+    fit(tmp_path / "whole", *RESUMABLE, "--trainer.max_epochs=4")
+    fit(tmp_path / "halves", *RESUMABLE)
+    first, second = (tmp_path / "halves/digits" / number for number in "12")
+    before = contents(first)
+    words = ("--ckpt_path", first / "checkpoints/last.ckpt", "--trainer.max_epochs=4")
+    answer = hyperseq("fit", "--config", first / "config.yaml", *words)
+    assert answer.code == 0 and "resumed after 2" in answer.out
+    assert contents(first) == before
+    whole = tmp_path / "whole/digits/1"
+    for name in ("metrics.csv", "predictions.csv"):
+        assert (second / name).read_bytes() == (whole / name).read_bytes()
+    weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in (second, whole)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+    assert results(second)["resumed_from"] == str(first / "checkpoints/last.ckpt")
+    assert results(second)["best_epoch"] == results(whole)["best_epoch"]
+    assert hyperseq("test", "--config", second / "config.yaml").code == 0
+
+
+def test_a_resumed_training_keeps_the_best_weights_of_the_first_part(tmp_path):
+    fit(tmp_path, "--trainer.limit_train_batches=10")
+    first = tmp_path / "digits/1"
+    words = ("--ckpt_path=last", "--trainer.max_epochs=3", "--model.lr=1e30", "--model.weight_decay=1e-30")
+    answer = hyperseq("fit", "--config", first / "config.yaml", *words, "--trainer.limit_train_batches=1")
+    second = tmp_path / "digits/2"
+    assert answer.code == 0, answer.err
+    assert results(second)["best_epoch"] == results(first)["best_epoch"]
+    assert results(second)["accuracy"] == results(first)["accuracy"]
+
+
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_resume(tmp_path):
+    press = {"class_path": "tests.tasks.interruptions.PressControlC", "init_args": {"epoch": 1}}
+    config = changed_config(tmp_path, lambda config: config["trainer"].update(callbacks=[press]))
+    answer = hyperseq("fit", "--config", config, "--run.root", tmp_path, *TINY)
+    run = tmp_path / "digits/1"
+    assert answer.code == 130
+    command = f"hyperseq fit --config {run / 'config.yaml'} --ckpt_path {run / 'checkpoints/last.ckpt'}"
+    assert command in answer.out
+    resumed = hyperseq(*command.split()[1:], "--trainer.callbacks=null")
+    assert resumed.code == 0, resumed.err
+    assert results(tmp_path / "digits/2")["epochs"] == 2
+
+
+def test_ctrl_c_in_the_first_epoch_promises_nothing(tmp_path):
+    press = {"class_path": "tests.tasks.interruptions.PressControlC", "init_args": {"epoch": 0}}
+    config = changed_config(tmp_path, lambda config: config["trainer"].update(callbacks=[press]))
+    answer = hyperseq("fit", "--config", config, "--run.root", tmp_path, *TINY)
+    assert answer.code == 130 and "nothing to resume from" in answer.out
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
+    words = ("--run.root", tmp_path, "--model.lr=1e30", "--model.schedule=constant", "--model.warmup=0")
+    answer = hyperseq("fit", "--config", DIGITS, *TINY, *words)
+    assert answer.code == 1
+    assert "the loss is nan at step 2 (epoch 1)" in one_line(answer)
+    assert "NonFiniteLossError" in (tmp_path / "digits/1/error.txt").read_text()
+    assert not (tmp_path / "digits/1/results.json").exists()
+
+
+# What is typed, and what is not.
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "nearest"),
+    [
+        (("--trainer.max_epoch=3",), "trainer.max_epoch", "trainer.max_epochs"),
+        (("--model.lrr", "1"), "model.lrr", "model.lr"),
+        (("--max_epochs", "3"), "max_epochs", "trainer.max_epochs"),
+        (("--model.backbone.chanels=[4]",), "chanels", "channels"),
+        (("--model.backbone.init_args.omega=3",), "omega", "omega_0"),
+        (("--data.batchsize=3",), "batchsize", "batch_size"),
+        (("--runs.root=x",), "runs.root", "run.root"),
+    ],
+)
+def test_an_unknown_flag_is_one_line_with_the_nearest_key(words, key, nearest):
+    answer = hyperseq("fit", "--config", DIGITS, *words)
+    assert answer.code == 2 and answer.out == ""
+    assert one_line(answer) == f"hyperseq: error: unknown key '{key}'; did you mean '{nearest}'?"
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "nearest"),
+    [
+        ((), "seed_everythin", "seed_everything"),
+        (("trainer",), "max_epoch", "trainer.max_epochs"),
+        (("model",), "label_smooting", "model.label_smoothing"),
+        (("model", "backbone", "init_args"), "omga_0", "omega_0"),
+        (("data", "init_args"), "batchsize", "batch_size"),
+    ],
+)
+def test_an_unknown_key_in_a_file_is_one_line_with_the_nearest_key(tmp_path, group, key, nearest):
+    def add(config):
+        for name in group:
+            config = config[name]
+        config[key] = 1
+
+    answer = hyperseq("fit", "--config", changed_config(tmp_path, add))
+    assert answer.code == 2 and answer.out == ""
+    line = one_line(answer)
+    assert key in line and line.endswith(f"did you mean '{nearest}'?")
+
+
+def test_a_class_that_does_not_exist_is_one_line(tmp_path):
+    config = changed_config(tmp_path, lambda c: c["model"]["backbone"].update(class_path="hyperseq.Terminatr"))
+    answer = hyperseq("fit", "--config", config)
+    assert answer.code == 2 and "hyperseq.Terminatr" in one_line(answer)
+
+
+@pytest.mark.parametrize("words", [("fti",), ("fit",), ("fit", "--config", "nowhere.yaml"), ("fit", "--model.lr=fast")])
+def test_wrong_calls_are_one_line_and_exit_with_2(words):
+    answer = hyperseq(*words)
+    assert answer.code == 2 and answer.out == ""
+    assert one_line(answer).startswith("hyperseq: error: ")
+
+
+def test_1e_3_is_a_float_from_flag_and_from_file(tmp_path):
+    config = tmp_path / "float.yaml"
+    config.write_text(Path(DIGITS).read_text().replace("lr: 5e-3", "lr: 1e-3"))
+    for words in (
+        ("--config", config),
+        ("--config", DIGITS, "--model.lr=1e-3"),
+        ("--config", DIGITS, "--model.lr=3e-4"),
+    ):
+        answer = hyperseq("fit", *words, "--print_config")
+        wanted = 3e-4 if "3e-4" in str(words[-1]) else 1e-3
+        assert answer.code == 0 and yaml.safe_load(answer.out)["model"]["lr"] == wanted
+
+
+def test_a_flag_beats_the_config_and_the_checkpoint(trained):
+    words = ("--config", trained.folder / "config.yaml", "--ckpt_path=last", "--model.lr=0.5", "--trainer.max_epochs=3")
+    answer = hyperseq("fit", *words, "--run.root", trained.folder.parents[2] / "flagged")
+    assert answer.code == 0 and "(lr 0.5," in answer.out
+
+
+@pytest.mark.parametrize(("name", "size"), [("digits", (64,)), ("digits2d", (8, 8))])
+def test_sizes_and_counts_come_from_the_data(tmp_path, name, size):
+    config = ROOT / f"configs/images/{name}.yaml"
+    fit(tmp_path, "--trainer.max_epochs=1", config=config)
+    typed = yaml.safe_load((tmp_path / name / "1/config.yaml").read_text())
+    assert not {"size", "in_channels", "num_spatial_dims"} & set(typed["model"]["backbone"]["init_args"])
+    assert "num_classes" not in typed["model"]
+    weights = torch.load(tmp_path / name / "1/checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    assert weights["head.linear.weight"].shape == (10, 8)
+
+
+@pytest.mark.parametrize(
+    "flag", ["--model.num_classes=3", "--model.backbone.size=3", "--data.seed=3", "--data.init_args.seed=3"]
+)
+def test_what_comes_by_link_cannot_be_typed_as_a_flag(flag):
+    answer = hyperseq("fit", "--config", DIGITS, flag)
+    assert answer.code == 2
+    assert flag.split("=")[0].split(".")[-1] in one_line(answer)
+
+
+@pytest.mark.parametrize(("group", "key"), [("data", "seed"), ("backbone", "size"), ("backbone", "in_channels")])
+def test_what_comes_by_link_cannot_be_typed_in_a_file(tmp_path, group, key):
+    def add(config):
+        (config["data"] if group == "data" else config["model"]["backbone"])["init_args"][key] = 3
+
+    answer = hyperseq("fit", "--config", changed_config(tmp_path, add))
+    assert answer.code == 2
+    assert f".{key} must come from " in one_line(answer)
+
+
+@pytest.mark.parametrize("words", [("--trainer.devices=2",), ("--trainer.fast_dev_run=true",)])
+def test_what_would_be_wrong_in_silence_is_refused(words):
+    answer = hyperseq("fit", "--config", DIGITS, *words)
+    assert answer.code == 2 and "must be" in one_line(answer)
+
+
+@pytest.mark.parametrize("optimizer", ["kar2", "kar3"])
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_every_optimizer_and_schedule_trains(tmp_path, optimizer, schedule):
+    words = (f"--model.optimizer={optimizer}", f"--model.schedule={schedule}", "--model.lr=1e-4")
+    assert f"{optimizer}, {schedule}" in fit(tmp_path, *words, "--trainer.max_epochs=1").out
+
+
+def test_a_decay_that_the_optimizer_does_not_have_is_refused(tmp_path):
+    words = ("--run.root", tmp_path, "--model.optimizer=kar3", "--model.weight_decay=0.1")
+    answer = hyperseq("fit", "--config", DIGITS, *TINY, *words)
+    assert answer.code == 1
+    assert "weight_decay must be 0 with kar3, which has none, got 0.1" in one_line(answer)
+
+
+# Without a training.
+
+
+def test_help_is_short_and_names_every_verb():
+    answer = hyperseq("--help")
+    assert answer.code == 0
+    for verb in ("fit", "validate", "test", "predict", "results"):
+        assert f"\n  {verb} " in answer.out
+    assert hyperseq().code == 2
+
+
+def test_without_the_training_extra_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", None)
+    answer = hyperseq("fit", "--config", DIGITS)
+    assert answer.code == 2
+    assert one_line(answer) == 'hyperseq: needs pytorch_lightning: pip install "hyperseq[train]"'
