@@ -1,5 +1,6 @@
 """Optimisers by name."""
 
+from functools import partial
 from typing import Any, Literal
 
 from torch.optim import AdamW, Optimizer
@@ -23,7 +24,8 @@ def make_optimizer(name: OptimizerName, groups: list[dict[str, Any]], *, lr: flo
     Raises:
         ValueError: If `name` is unknown, or if a decay is asked of an optimiser that has none.
     """
-    optimizers = {"adamw": AdamW, "kar2": Kar2, "kar3": Kar3}
+    # fused: one call for all parameters; a loop over hundreds of small ones took a fifth of a step
+    optimizers = {"adamw": partial(AdamW, fused=True), "kar2": Kar2, "kar3": Kar3}
     if name not in optimizers:
         raise ValueError(f"name must be one of {', '.join(optimizers)}, got {name!r}")
     decays = [group["weight_decay"] for group in groups if group.get("weight_decay")]
