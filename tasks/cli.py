@@ -25,7 +25,7 @@ hyperseq VERB --help lists the options of a verb; any key of a config is one, su
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `hyperseq`.
+    """Run the command `hyperseq`.
 
     Args:
         argv: Words of the command line, or `None` for those the process was started with.

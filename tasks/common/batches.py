@@ -39,11 +39,11 @@ class TensorBatches(Dataset[Batch]):
             self.columns["lengths"] = lengths
 
     def __len__(self) -> int:
-        """Counts samples, not batches."""
+        """Count samples, not batches."""
         return len(self.columns["index"])
 
     def __getitem__(self, rows: list[int]) -> Batch:
-        """Indexes one batch.
+        """Index one batch.
 
         Args:
             rows: Rows of the batch.
@@ -73,7 +73,7 @@ class BatchOrder(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch; Lightning calls this before each.
+        """Choose the epoch; Lightning calls this before each.
 
         Args:
             epoch: Epoch, counted from 0.
@@ -81,11 +81,11 @@ class BatchOrder(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Counts the batches of an epoch."""
+        """Count the batches of an epoch."""
         return -(-self.num_samples // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yields the rows of one batch after the other."""
+        """Yield the rows of one batch after the other."""
         rows = np.arange(self.num_samples)
         if self.seed is not None:
             rows = np.random.default_rng((self.seed, self.epoch)).permutation(rows)
@@ -96,7 +96,7 @@ class BatchOrder(Sampler[list[int]]):
 def batch_loader(
     dataset: TensorBatches, *, batch_size: int, seed: int | None = None, num_workers: int = 0
 ) -> DataLoader[Batch]:
-    """Loads batches of data that lie in memory.
+    """Load batches of data that lie in memory.
 
     Args:
         dataset: Where the batches are indexed.

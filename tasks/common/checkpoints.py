@@ -14,7 +14,7 @@ from tasks.common.run_folder import RunFolder
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the epoch with the highest validation score, also when the training is resumed into a new folder.
+    """Keep the epoch with the highest validation score, also when the training is resumed into a new folder.
 
     Args:
         folder: Folder of the checkpoint.
@@ -26,7 +26,7 @@ class BestCheckpoint(ModelCheckpoint):
         self._resumed = resumed
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the best weights so far; Lightning's own would forget them because the folder is new.
+        """Take over the best weights so far; Lightning's own would forget them because the folder is new.
 
         Args:
             state_dict: State of this callback in the resumed checkpoint.
@@ -43,7 +43,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps the last finished epoch, from which an interrupted training continues.
+    """Keep the last finished epoch, from which an interrupted training continues.
 
     Args:
         folder: Folder of the checkpoint.
@@ -53,7 +53,7 @@ class LastCheckpoint(ModelCheckpoint):
         super().__init__(dirpath=folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes nothing over: the folder is new, and its last epoch is still to come.
+        """Take nothing over: the folder is new, and its last epoch is still to come.
 
         Args:
             state_dict: State of this callback in the resumed checkpoint.
@@ -61,7 +61,7 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 def checkpoint_callbacks(run: RunFolder, resumed: Path | None) -> list[Callback]:
-    """Builds the callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`.
+    """Build the callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`.
 
     Args:
         run: Folder of the run.
@@ -75,7 +75,7 @@ def checkpoint_callbacks(run: RunFolder, resumed: Path | None) -> list[Callback]
 
 
 def find_checkpoint(wanted: str, run: RunFolder) -> Path:
-    """Finds the weights that `--ckpt_path` asks for.
+    """Find the weights that `--ckpt_path` asks for.
 
     Args:
         wanted: `best`, `last` or a path.
@@ -98,7 +98,7 @@ def find_checkpoint(wanted: str, run: RunFolder) -> Path:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint of plain values and tensors.
+    """Read a checkpoint of plain values and tensors.
 
     Args:
         path: The file.
@@ -119,7 +119,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Loads the weights of a checkpoint.
+    """Load the weights of a checkpoint.
 
     Args:
         model: The model, as its config builds it.

@@ -67,7 +67,7 @@ class Classifier(LightningModule):
         self.val_cross_entropy = MeanMetric(nan_strategy=float("inf"))
 
     def forward(self, x: Tensor, *, lengths: Tensor | None = None, hyper_kernels: list[Tensor] | None = None) -> Tensor:
-        """Scores the classes.
+        """Score the classes.
 
         Args:
             x: Inputs, `(B, C, *S)`.
@@ -81,7 +81,7 @@ class Classifier(LightningModule):
         return self.head(features, lengths=lengths)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Computes the loss of one batch.
+        """Compute the loss of one batch.
 
         Args:
             batch: The batch.
@@ -115,7 +115,7 @@ class Classifier(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Predicts one validation batch.
+        """Predict one validation batch.
 
         Args:
             batch: The batch.
@@ -130,7 +130,7 @@ class Classifier(LightningModule):
         return predictions(batch, logits)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs accuracy and cross entropy, and the score that the best checkpoint is chosen by.
+        """Log accuracy and cross entropy, and the score that the best checkpoint is chosen by.
 
         The score is the accuracy; of epochs with as many right, the lower cross entropy wins. (It is above 0, so
         that 1 / (1 + it) counts for less than one more sample right.)
@@ -142,7 +142,7 @@ class Classifier(LightningModule):
         self.val_cross_entropy.reset()
 
     def test_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Predicts one test batch.
+        """Predict one test batch.
 
         Args:
             batch: The batch.
@@ -154,7 +154,7 @@ class Classifier(LightningModule):
         return predictions(batch, self(batch["x"], lengths=batch.get("lengths")))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Predicts one batch.
+        """Predict one batch.
 
         Args:
             batch: The batch.
@@ -166,11 +166,11 @@ class Classifier(LightningModule):
         return predictions(batch, self(batch["x"], lengths=batch.get("lengths")))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups the parameters with the peak learning rates and the decay of the config."""
+        """Group the parameters with the peak learning rates and the decay of the config."""
         return param_groups(self, lr=self.lr, weight_decay=self.weight_decay, slow_lr=self.slow_lr)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Builds the optimiser and its schedule."""
+        """Build the optimiser and its schedule."""
         optimizer = make_optimizer(self.optimizer, self.parameter_groups(), lr=self.lr)
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(self.schedule, optimizer, total_steps=total_steps, warmup=self.warmup)

@@ -49,7 +49,7 @@ class Conclusion:
     resumed_from: Path | None
 
     def write(self, console: Console) -> None:
-        """Tests the best weights, writes every file of the run and prints the table.
+        """Test the best weights, writes every file of the run and prints the table.
 
         Args:
             console: Where to print it.
@@ -102,7 +102,7 @@ class Conclusion:
 
 
 def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: tuple[str, ...]) -> None:
-    """Writes a confusion matrix with its class names.
+    """Write a confusion matrix with its class names.
 
     Args:
         path: File to write.
@@ -116,7 +116,7 @@ def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: tuple[str
 
 
 def print_conclusion(console: Console, run: RunFolder, *, val: Score, test: Score, heading: str) -> None:
-    """Prints the numbers, the files and the next commands.
+    """Print the numbers, the files and the next commands.
 
     Args:
         console: Where to print.
@@ -135,7 +135,7 @@ def print_conclusion(console: Console, run: RunFolder, *, val: Score, test: Scor
 
 
 def print_scores(console: Console, scores: dict[str, Score]) -> None:
-    """Prints a table of scores.
+    """Print a table of scores.
 
     Args:
         console: Where to print.

@@ -6,10 +6,10 @@ from tasks.common.classifier import Classifier
 
 
 class ConfiguredRates(Callback):
-    """Lets the learning rates and the decay of the config count, not those stored in the resumed checkpoint."""
+    """Let the learning rates and the decay of the config count, not those stored in the resumed checkpoint."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Sets the rates again; Lightning has just restored those of the checkpoint."""
+        """Set the rates again; Lightning has just restored those of the checkpoint."""
         assert isinstance(pl_module, Classifier)
         schedule = trainer.lr_scheduler_configs[0].scheduler
         groups = pl_module.parameter_groups()

@@ -4,7 +4,7 @@ from rich.console import Console
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Opens the terminal.
+    """Open the terminal.
 
     Args:
         stderr: Whether to print to the error stream.

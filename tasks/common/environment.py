@@ -14,7 +14,7 @@ PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Records what a result depends on besides its config.
+    """Record what a result depends on besides its config.
 
     Args:
         device: Where the model ran.
@@ -31,7 +31,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Reads the versions of Python, of this project and of the packages that a result depends on."""
+    """Read the versions of Python, of this project and of the packages that a result depends on."""
     found = {"python": platform.python_version(), "hyperseq": hyperseq.__version__}
     for package in PACKAGES:
         try:
@@ -42,7 +42,7 @@ def versions() -> dict[str, str]:
 
 
 def commit(source: Path) -> str | None:
-    """Reads the commit of a source checkout.
+    """Read the commit of a source checkout.
 
     Args:
         source: Root of the checkout.
@@ -59,7 +59,7 @@ def commit(source: Path) -> str | None:
 
 
 def device_name(device: torch.device) -> str:
-    """Names a device the way people compare it.
+    """Name a device the way people compare it.
 
     Args:
         device: The device.

@@ -12,7 +12,7 @@ COLUMNS = ("train/loss", "train/cross_entropy", "train/slow_neural_loss", "train
 
 
 class EpochLog(Callback):
-    """Writes a row when an epoch ends, and keeps all rows.
+    """Write a row when an epoch ends, and keeps all rows.
 
     A resumed training starts with the rows of the interrupted one, so that its table and its curves are whole.
 
@@ -25,14 +25,14 @@ class EpochLog(Callback):
         self._earlier = earlier
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes over the rows of the epochs that the resumed training has behind it."""
+        """Take over the rows of the epochs that the resumed training has behind it."""
         if self._earlier is not None and self._earlier.is_file():
             for row in read_rows(self._earlier):
                 if row["epoch"] <= trainer.current_epoch:
                     self._add(trainer, row)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Adds the row of this epoch."""
+        """Add the row of this epoch."""
         metrics = trainer.callback_metrics
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         row |= {name: float(metrics[name]) for name in COLUMNS if name in metrics}
@@ -48,7 +48,7 @@ class EpochLog(Callback):
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Reads a `metrics.csv`.
+    """Read a `metrics.csv`.
 
     Args:
         path: The file.

@@ -6,7 +6,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class EpochSeed(Callback):
-    """Seeds each epoch by the seed of the run and the epoch alone.
+    """Seed each epoch by the seed of the run and the epoch alone.
 
     Dropout in epoch 7 is then the same whether the training came there in one go or was resumed.
 
@@ -18,5 +18,5 @@ class EpochSeed(Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Seeds torch."""
+        """Seed torch."""
         torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.current_epoch)).generate_state(1)[0]))

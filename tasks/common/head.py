@@ -18,7 +18,7 @@ class ClassificationHead(nn.Module):
         self.linear = nn.Linear(in_channels, num_classes)
 
     def forward(self, features: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Scores the classes.
+        """Score the classes.
 
         Args:
             features: Features, `(B, C, *S)`.

@@ -11,7 +11,7 @@ OptimizerName = Literal["adamw", "kar2", "kar3"]
 
 
 def make_optimizer(name: OptimizerName, groups: list[dict[str, Any]], *, lr: float) -> Optimizer:
-    """Builds an optimiser.
+    """Build an optimiser.
 
     Args:
         name: `adamw`, `kar2` or `kar3`.

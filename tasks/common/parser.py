@@ -22,7 +22,7 @@ class OneLineParser(LightningArgumentParser):
     """A parser that says in one line what is wrong, and exits with 2."""
 
     def instantiate_classes(self, namespace: Namespace, **options: Any) -> Namespace:
-        """Builds what the configuration names.
+        """Build what the configuration names.
 
         Lightning calls the method by this name, which jsonargparse replaced by `instantiate` and warns about.
 
@@ -36,7 +36,7 @@ class OneLineParser(LightningArgumentParser):
         return self.instantiate(namespace, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Prints the error and exits.
+        """Print the error and exits.
 
         Args:
             message: What jsonargparse found.
@@ -47,7 +47,7 @@ class OneLineParser(LightningArgumentParser):
 
 
 def one_line(message: str, parser: LightningArgumentParser) -> str:
-    """Shortens an error, and adds the nearest valid key where the error is an unknown one.
+    """Shorten an error, and adds the nearest valid key where the error is an unknown one.
 
     Args:
         message: What jsonargparse found.
@@ -66,7 +66,7 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
 
 
 def typed_keys(words: list[str], files: list[Path]) -> set[str]:
-    """Collects the keys that a user gave a value, before links and defaults fill in the others.
+    """Collect the keys that a user gave a value, before links and defaults fill in the others.
 
     Args:
         words: Words of the command line.

@@ -9,7 +9,7 @@ from tasks.common.run_folder import RunFolder
 
 
 class Plan(Callback):
-    """Prints the plan of a training.
+    """Print the plan of a training.
 
     Args:
         console: Where to print it.
@@ -21,7 +21,7 @@ class Plan(Callback):
         self.console, self.run, self.config_files = console, run, config_files
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prints the plan, when everything that it tells is known and nothing has happened yet."""
+        """Print the plan, when everything that it tells is known and nothing has happened yet."""
         rows = plan_rows(trainer, pl_module)
         rows["config"] = ", ".join(self.config_files) or "flags only"
         rows["run folder"] = str(self.run.path)
@@ -32,7 +32,7 @@ class Plan(Callback):
 
 
 def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
-    """Collects what a user wants to know before waiting.
+    """Collect what a user wants to know before waiting.
 
     Args:
         trainer: A trainer that is set up.

@@ -30,7 +30,7 @@ CHANNELS_SHOWN = 8
 
 
 def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test_accuracy: float) -> None:
-    """Draws cross entropy, accuracy and learning rate over the epochs.
+    """Draw cross entropy, accuracy and learning rate over the epochs.
 
     Args:
         path: File to write.
@@ -62,7 +62,7 @@ def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test_accura
 
 
 def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
-    """Draws a confusion matrix; colour is the share of the true class, the numbers are counts.
+    """Draw a confusion matrix; colour is the share of the true class, the numbers are counts.
 
     Args:
         path: File to write.
@@ -90,7 +90,7 @@ def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[s
 
 
 def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
-    """Draws what the slow networks drew: one row a block, some channels of its global hyper-kernel.
+    """Draw what the slow networks drew: one row a block, some channels of its global hyper-kernel.
 
     Of more than two spatial axes, the middle of the further ones is shown.
 

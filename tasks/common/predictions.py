@@ -28,7 +28,7 @@ class Predictions(TypedDict):
 
 
 def predictions(batch: Batch, logits: Tensor) -> Predictions:
-    """Reads the predictions off the scores.
+    """Read the predictions off the scores.
 
     Args:
         batch: The batch.
@@ -45,13 +45,13 @@ def predictions(batch: Batch, logits: Tensor) -> Predictions:
 
 
 class PredictionCollector(Callback):
-    """Keeps the predictions of the last evaluation; the validations inside a training are left out."""
+    """Keep the predictions of the last evaluation; the validations inside a training are left out."""
 
     def __init__(self) -> None:
         self._batches: list[Predictions] = []
 
     def collected(self) -> Predictions:
-        """Joins the batches.
+        """Join the batches.
 
         Returns:
             The predictions of all samples, in the order of the data set.
@@ -87,7 +87,7 @@ class PredictionCollector(Callback):
 
 
 def write_predictions(path: Path, table: Predictions) -> None:
-    """Writes `index,true,predicted,probability`, one line a sample; an existing file is never overwritten.
+    """Write `index,true,predicted,probability`, one line a sample; an existing file is never overwritten.
 
     Args:
         path: File to create.

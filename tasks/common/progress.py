@@ -27,15 +27,15 @@ class TrainingProgress(ProgressBar):
         self._first_step = 0
 
     def disable(self) -> None:
-        """Shows nothing from now on; Lightning calls this on all processes but the first."""
+        """Show nothing from now on; Lightning calls this on all processes but the first."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Shows progress again."""
+        """Show progress again."""
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the bar."""
+        """Start the bar."""
         self._started, self._first_step = time.perf_counter(), trainer.global_step
         if not self._enabled or not self.console.is_terminal:
             return
@@ -51,24 +51,24 @@ class TrainingProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Moves the bar."""
+        """Move the bar."""
         if self._bar is not None:
             numbers = f"loss {outputs['loss'].item():.3f}{self._numbers(trainer)}"
             task = self._bar.task_ids[0]
             self._bar.update(task, completed=trainer.global_step, epoch=self._epoch(trainer), numbers=numbers)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prints the line of this epoch where there is no bar."""
+        """Print the line of this epoch where there is no bar."""
         if self._bar is None and self._enabled:
             loss = float(trainer.callback_metrics["train/loss"])
             self.console.print(f"epoch {self._epoch(trainer)}  loss {loss:.3f}{self._numbers(trainer)}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the finished bar on the screen."""
+        """Leave the finished bar on the screen."""
         self._stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives the terminal back."""
+        """Give the terminal back."""
         self._stop()
 
     def _stop(self) -> None:

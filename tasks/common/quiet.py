@@ -10,7 +10,7 @@ LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightn
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences what Lightning says about itself, and the warnings that nobody here can act on.
+    """Silence what Lightning says about itself, and the warnings that nobody here can act on.
 
     Yields:
         Nothing.

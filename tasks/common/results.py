@@ -33,7 +33,7 @@ class Run:
 
 
 def find_groups(paths: list[Path]) -> list[list[Run]]:
-    """Finds the runs in folders.
+    """Find the runs in folders.
 
     Args:
         paths: Each a run folder, a folder of runs, or a folder of such folders.
@@ -56,7 +56,7 @@ def find_groups(paths: list[Path]) -> list[list[Run]]:
 
 
 def print_results(console: Console, groups: list[list[Run]], *, every_run: bool) -> None:
-    """Prints the table.
+    """Print the table.
 
     Args:
         console: Where to print.

@@ -21,7 +21,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, name: str) -> "RunFolder":
-        """Makes the next numbered folder; two runs that start together get two folders.
+        """Make the next numbered folder; two runs that start together get two folders.
 
         Args:
             root: Folder of all runs.
@@ -63,7 +63,7 @@ class RunFolder:
         return self.path / "error.txt"
 
     def command(self, verb: str, checkpoint: str | None = None) -> str:
-        """Words the command that does something with this run.
+        """Word the command that does something with this run.
 
         Args:
             verb: `test`, `predict`, `fit`...
@@ -76,7 +76,7 @@ class RunFolder:
         return shlex.join(words + (["--ckpt_path", str(self.checkpoint(checkpoint))] if checkpoint else []))
 
     def artefact(self, name: str) -> Path:
-        """Names a file of the run.
+        """Name a file of the run.
 
         Args:
             name: File name.
@@ -87,7 +87,7 @@ class RunFolder:
         return self.path / name
 
     def checkpoint(self, name: str) -> Path:
-        """Names a checkpoint.
+        """Name a checkpoint.
 
         Args:
             name: `best` or `last`.
@@ -98,12 +98,12 @@ class RunFolder:
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     def next_predictions(self) -> Path:
-        """Names the next free file for predictions made after the training."""
+        """Name the next free file for predictions made after the training."""
         return next(path for number in count(1) if not (path := self.path / f"predictions-{number}.csv").exists())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a JSON file whole or not at all.
+    """Write a JSON file whole or not at all.
 
     Args:
         path: File to write or replace.

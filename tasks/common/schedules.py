@@ -11,7 +11,7 @@ ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 
 def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rises along a cosine from 1/25 to 1, then falls along a cosine to 1/250,000 (Smith 2018, torch's constants).
+    """Rise along a cosine from 1/25 to 1, then falls along a cosine to 1/250,000 (Smith 2018, torch's constants).
 
     Args:
         step: Optimiser steps taken, 0 to `total_steps - 1`.
@@ -28,7 +28,7 @@ def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def cosine(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rises linearly from near 0 to 1, then falls along a cosine to 0.
+    """Rise linearly from near 0 to 1, then falls along a cosine to 0.
 
     Args:
         step: Optimiser steps taken.
@@ -45,7 +45,7 @@ def cosine(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def constant(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rises linearly from near 0 to 1 and stays there.
+    """Rise linearly from near 0 to 1 and stays there.
 
     Args:
         step: Optimiser steps taken.
@@ -59,7 +59,7 @@ def constant(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int, warmup: float) -> LambdaLR:
-    """Attaches a schedule to an optimiser; every parameter group keeps its own peak.
+    """Attach a schedule to an optimiser; every parameter group keeps its own peak.
 
     A function of the step, unlike torch's OneCycleLR, leaves the momenta alone (Kar2 and Kar3 are defined by theirs)
     and lets a resumed training be longer than the interrupted one.

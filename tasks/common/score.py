@@ -23,7 +23,7 @@ class Score:
 
     @classmethod
     def of(cls, table: Predictions) -> "Score":
-        """Counts the right predictions.
+        """Count the right predictions.
 
         Args:
             table: The predictions.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def part_sizes(num_samples: int, fractions: Sequence[float]) -> list[int]:
-    """Turns fractions into counts: every part but the first is rounded up, the first takes the rest.
+    """Turn fractions into counts: every part but the first is rounded up, the first takes the rest.
 
     Args:
         num_samples: Samples to distribute.
@@ -32,7 +32,7 @@ def part_sizes(num_samples: int, fractions: Sequence[float]) -> list[int]:
 
 
 def stratified_split(labels: Tensor, *, fractions: Sequence[float], seed: int) -> list[Tensor]:
-    """Splits so that every part has the class shares of the whole.
+    """Split so that every part has the class shares of the whole.
 
     Args:
         labels: Class of each sample, `(N,)`.
@@ -58,7 +58,7 @@ def stratified_split(labels: Tensor, *, fractions: Sequence[float], seed: int) -
 
 
 def random_split(num_samples: int, *, fractions: Sequence[float], seed: int) -> list[Tensor]:
-    """Splits without looking at labels.
+    """Split without looking at labels.
 
     Args:
         num_samples: Samples to distribute.

@@ -53,7 +53,7 @@ FAILURES = (ValueError, OSError, NonFiniteLossError, MisconfigurationException)
 
 
 class TrainingCLI(LightningCLI):
-    """Trains and evaluates what a config names.
+    """Train and evaluates what a config names.
 
     Args:
         args: Words of the command line, the verb first.
@@ -80,11 +80,11 @@ class TrainingCLI(LightningCLI):
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the seed."""
+        """Add the seed."""
         parser.add_argument("--seed_everything", type=int, default=0, help="Seed of everything but the split.")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the place of the run folder, and what the model learns from the data."""
+        """Add the place of the run folder, and what the model learns from the data."""
         parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
         parser.add_argument("--run.name", type=str, default="run", help="Group of the run: <root>/<name>/<number>.")
         parser.add_argument(
@@ -95,7 +95,7 @@ class TrainingCLI(LightningCLI):
             parser.link_arguments(source, target, apply_on=when)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses the given words alone; Lightning's own warns when `sys.argv` holds words, too."""
+        """Parse the given words alone; Lightning's own warns when `sys.argv` holds words, too."""
         self.config = parser.parse_args(args)
         options = self.config[self.config.subcommand]
         files = [Path(file.relative) for file in options.config or []]
@@ -112,7 +112,7 @@ class TrainingCLI(LightningCLI):
                 parser.error(str(error))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Builds the trainer; for `fit` also the run folder and what writes into it."""
+        """Build the trainer; for `fit` also the run folder and what writes into it."""
         options, config = self.config[self.subcommand], self.config_init[self.subcommand]
         callbacks = [*(config.trainer.callbacks or []), self.collector]
         if self.subcommand != "fit":
@@ -168,15 +168,15 @@ class TrainingCLI(LightningCLI):
             raise
 
     def validate(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
-        """Prints the score on the validation part."""
+        """Print the score on the validation part."""
         self._evaluate("validation", model, datamodule)
 
     def test(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
-        """Prints the score on the test part."""
+        """Print the score on the test part."""
         self._evaluate("test", model, datamodule)
 
     def predict(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
-        """Writes predictions into a new file."""
+        """Write predictions into a new file."""
         load_weights(model, self.checkpoint)
         self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
         # The run that owns the weights; weights from elsewhere leave their predictions where the user stands.

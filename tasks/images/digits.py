@@ -54,7 +54,7 @@ class Digits(LightningDataModule):
         self.parts: dict[str, TensorBatches] = {}
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads, splits and standardises the images.
+        """Read, split and standardise the images.
 
         Args:
             stage: Unused; every part is small.
@@ -69,23 +69,23 @@ class Digits(LightningDataModule):
 
     @property
     def part_sizes(self) -> dict[str, int]:
-        """Counts the samples of each part, once they are set up."""
+        """Count the samples of each part, once they are set up."""
         return {name: len(part) for name, part in self.parts.items()}
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Loads the training part, in a new order each epoch."""
+        """Load the training part, in a new order each epoch."""
         return self._loader("train", seed=self.seed)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Loads the validation part in the order of the data."""
+        """Load the validation part in the order of the data."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Loads the test part in the order of the data."""
+        """Load the test part in the order of the data."""
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """Loads the test part: the samples that no choice was made on."""
+        """Load the test part: the samples that no choice was made on."""
         return self._loader("test")
 
     def _loader(self, part: str, *, seed: int | None = None) -> DataLoader[Batch]:
