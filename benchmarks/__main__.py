@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks import cases, memory, report
 from benchmarks.timing import compare
+from hyperseq.allocator import keep_freed_memory
 
 OUTPUT = Path(__file__).parent / "results"
 LENGTHS = (1024, 4096, 16384, 65536, 262144)
@@ -19,6 +20,8 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="sequence lengths")
     arguments = parser.parse_args()
 
+    # for all contenders alike: what the command hyperseq does, too
+    keep_freed_memory()
     rows: report.Rows = []
 
     def measure(case: str, contenders: cases.Contenders, reference: str | None, channels: int, length: int) -> None:

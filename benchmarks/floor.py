@@ -60,8 +60,11 @@ def _view(memory: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def block_shapes(tokens: int, length: int, channels: int, *, num_local: int = 3) -> list[tuple[int, int, int]]:
-    """List the matrix products of an SFNE block from C to C channels: (rows, inner, columns)."""
-    square = [(channels, channels, tokens)] * (4 + 4 + 1 + num_local)
+    """List the matrix products of an SFNE block from C to C channels: (rows, inner, columns).
+
+    A gated unit has three: two mixings in a row are one product with their small matrices multiplied.
+    """
+    square = [(channels, channels, tokens)] * (3 + 3 + 1 + num_local)
     bottleneck = [(channels, (6 + num_local) * channels, tokens)]
     slow_network = [(SLOW_WIDTH, SLOW_WIDTH, length)] * SLOW_LAYERS
     return square + bottleneck + slow_network + [(channels, SLOW_WIDTH, length)] + slow_network

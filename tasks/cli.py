@@ -54,9 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(words: list[str]) -> None:
     # Imported here: `results`, help and the note on what is missing answer at once, and without Lightning.
+    from hyperseq.allocator import keep_freed_memory
     from tasks.common.quiet import quiet
     from tasks.common.training_cli import FAILURES, TrainingCLI
 
+    keep_freed_memory()
     with quiet():
         try:
             TrainingCLI(words)

@@ -30,7 +30,8 @@ LIBRARY_MAY_IMPORT = {"torch", "einops", "numpy", "scipy"}
 TRAINING_ONLY = ("lightning", "pytorch_lightning", "torchvision", "torchaudio", "jsonargparse", "matplotlib", "rich")
 
 PUBLIC_NAMES = {
-    "hyperseq": ["Terminator", "functional", "losses", "nn", "optim"],
+    "hyperseq": ["Terminator", "allocator", "functional", "losses", "nn", "optim"],
+    "hyperseq.allocator": ["keep_freed_memory"],
     "hyperseq.backbones": ["Terminator", "terminator_cifar"],
     "hyperseq.functional": [
         "adaptive_mean_pool",

@@ -79,8 +79,10 @@ def hyper_interaction(
     lengths = valid_lengths(lengths, x)
     high_level = mask_padding(high_level, lengths)
     channel_score = spatial_mean(high_level, lengths=lengths).square() * channel_kernel
-    spatial_score = high_level.mean(1, keepdim=True).square() * spatial_kernel
-    score = torch.sigmoid(spatial_score * over_space(channel_score, x))
+    spatial_score = (high_level.sum(1, keepdim=True) / x.shape[1]).square() * spatial_kernel
+    # an outer product: as a matrix product its gradients need no tensor of the full size
+    outer = torch.matmul(channel_score[:, :, None], spatial_score.flatten(2).to(channel_score.dtype))
+    score = torch.sigmoid(outer.reshape(x.shape))
     return mask_padding(x, lengths) * score.to(x.dtype)
 
 

@@ -1,5 +1,6 @@
 """Means over space that know the true length of every sample."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -32,7 +33,8 @@ def spatial_mean(x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     check_activations(x, name="x")
     lengths = valid_lengths(lengths, x)
     if lengths is None:
-        return at_least_float32(x).mean(spatial_axes(x)).to(x.dtype)
+        # the quotient is taken of the few sums: the gradient of torch's mean divides at every position
+        return (at_least_float32(x).sum(spatial_axes(x)) / math.prod(spatial_size(x))).to(x.dtype)
     total = mask_padding(at_least_float32(x), lengths).sum(-1)
     return (total / lengths[:, None]).to(x.dtype)
 

@@ -1,14 +1,13 @@
 """A depthwise sliding window with a kernel of its own for every sample, in any number of dimensions."""
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hyperseq._spatial import crop, over_space, spatial_axes, spatial_size
+from hyperseq._spatial import spatial_size
 
 Margins = Sequence[int]
 
@@ -34,7 +33,7 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
     # measured: over images torch's grouped convolution is faster up to three times (49 taps are 49 small operations),
     # along one axis the shifted multiply-adds are, up to six times
     if values.dim() == 3:
-        result: Tensor = _Slide.apply(wide_values, wide_kernel, before, after)  # type: ignore[no-untyped-call]
+        result: Tensor = _Slide.apply(wide_values, wide_kernel, before[0], after[0])  # type: ignore[no-untyped-call]
     else:
         result = _grouped_convolution(_pad(wide_values, before, after), wide_kernel)
     return result.to(values.dtype)
@@ -56,38 +55,37 @@ def _grouped_convolution(padded: Tensor, kernel: Tensor) -> Tensor:
     return result.reshape(*padded.shape[:2], *spatial_size(result))
 
 
-def _windows(padded: Tensor, kernel_size: Sequence[int], size: Sequence[int]) -> list[Tensor]:
-    """List the views of the values that the taps of the window see, in the order of the flattened kernel."""
-    return [crop(padded, start=offset, size=size) for offset in product(*map(range, kernel_size))]
-
-
 class _Slide(torch.autograd.Function):
-    """Shifted multiply-adds."""
+    """Shifted multiply-adds along one axis, each over the positions where tap and values meet: nothing is padded."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
+    def forward(ctx: Any, values: Tensor, kernel: Tensor, before: int, after: int) -> Tensor:
         ctx.save_for_backward(values, kernel)
         ctx.before, ctx.after = before, after
-        padded = _pad(values, before, after)
-        size = [n - k + 1 for n, k in zip(spatial_size(padded), spatial_size(kernel), strict=True)]
-        result = values.new_zeros(*values.shape[:2], *size)
-        for tap, window in zip(kernel.flatten(2).unbind(2), _windows(padded, spatial_size(kernel), size), strict=True):
-            result.addcmul_(window, over_space(tap, values))
+        size, num_taps = values.shape[2], kernel.shape[2]
+        result = values.new_zeros(*values.shape[:2], size + before + after - num_taps + 1)
+        for tap in range(num_taps):
+            out, read = _meeting(tap, before, result.shape[2], size)
+            result[..., out].addcmul_(values[..., read], kernel[..., tap : tap + 1])
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         values, kernel = ctx.saved_tensors
+        num_taps = kernel.shape[2]
         grad_values = grad_kernel = None
         if ctx.needs_input_grad[0]:
-            before = [k - 1 - margin for k, margin in zip(spatial_size(kernel), ctx.before, strict=True)]
-            after = [k - 1 - margin for k, margin in zip(spatial_size(kernel), ctx.after, strict=True)]
-            grad_values = slide(grad, kernel.flip(spatial_axes(kernel)), before=before, after=after)
+            before, after = num_taps - 1 - ctx.before, num_taps - 1 - ctx.after
+            grad_values = slide(grad, kernel.flip(2), before=[before], after=[after])
         if ctx.needs_input_grad[1]:
-            padded = _pad(values, ctx.before, ctx.after)
-            taps = [
-                (window * grad).sum(spatial_axes(grad))
-                for window in _windows(padded, spatial_size(kernel), spatial_size(grad))
-            ]
-            grad_kernel = torch.stack(taps, dim=-1).reshape(kernel.shape)
+            meetings = [_meeting(tap, ctx.before, grad.shape[2], values.shape[2]) for tap in range(num_taps)]
+            products = [torch.linalg.vecdot(values[..., read], grad[..., out]) for out, read in meetings]
+            grad_kernel = torch.stack(products, dim=-1)
         return grad_values, grad_kernel, None, None
+
+
+def _meeting(tap: int, before: int, num_outputs: int, num_values: int) -> tuple[slice, slice]:
+    """Return which outputs a tap writes and which values it reads for them: ``value = output + tap - before``."""
+    start = max(0, before - tap)
+    stop = max(start, min(num_outputs, num_values + before - tap))
+    return slice(start, stop), slice(start + tap - before, stop + tap - before)

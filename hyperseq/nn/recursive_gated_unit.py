@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from hyperseq._spatial import check_activations, check_count
-from hyperseq.functional import instance_standardize
+from hyperseq.functional import instance_standardize, mix_channels
 from hyperseq.functional.lengths import mask_padding, valid_lengths
 from hyperseq.nn.channel_mixing import ChannelMixing
 
@@ -44,6 +44,8 @@ class RecursiveGatedUnit(nn.Module):
         check_activations(x, name="x", channels=self.channels)
         lengths = valid_lengths(lengths, x)
         x = mask_padding(x, lengths)
-        gate = instance_standardize(self.key(x) * self.query(self.value(x)), lengths=lengths)
+        # two mixings in a row are one, by the product of their small matrices
+        query = mix_channels(x, weight=self.query.weight @ self.value.weight, bias=self.query.bias)
+        gate = instance_standardize(self.key(x) * query, lengths=lengths)
         output: Tensor = self.output(gelu(gate))
         return output
