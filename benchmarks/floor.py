@@ -1,7 +1,7 @@
 """The floor: the bare matrix products and the bare transforms that a computation cannot do without."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -34,29 +34,29 @@ def transforms(batch: int, channels: int, length: int, *, num_values: int, backw
 def matrix_products(shapes: list[tuple[int, int, int]], *, backward: bool) -> Callable[[], None]:
     """Return a function that multiplies (rows, inner) by (inner, columns) for each shape, into memory it owns.
 
+    The columns lie in tiles of 1,024, each contiguous: measured, no other layout is as fast at every number of columns.
     Backward adds the two products that give the gradients of both factors.
     """
-    most = [
-        max(a * b for a, b in pairs) for pairs in zip(*[((m, k), (k, n), (m, n)) for m, k, n in shapes], strict=True)
-    ]
-    left, right, result = (torch.randn(size) for size in most)
+    memory = {shape: [torch.randn(1, *shape[:2]), _tiles(shape[1:]), _tiles(shape[::2])] for shape in set(shapes)}
 
     def run() -> None:
-        for m, k, n in shapes:
-            a, b, c = (_view(x, *s) for x, s in ((left, (m, k)), (right, (k, n)), (result, (m, n))))
-            torch.mm(a, b, out=c)
+        for shape in shapes:
+            left, right, result = memory[shape]
+            weights = left.expand(right.shape[0], -1, -1)
+            torch.bmm(weights, right, out=result)
             if backward:
-                torch.mm(a.t(), c, out=b)
-                torch.mm(c, b.t(), out=a)
+                torch.bmm(weights.mT, result, out=right)
+                torch.bmm(result, right.mT)
                 # values must not grow from call to call
-                a.fill_(1e-2)
-                b.fill_(1e-2)
+                right.fill_(1e-2)
 
     return run
 
 
-def _view(memory: Tensor, rows: int, columns: int) -> Tensor:
-    return memory[: rows * columns].view(rows, columns)
+def _tiles(size: Sequence[int]) -> Tensor:
+    rows, columns = size
+    width = min(columns, 1024)
+    return torch.randn(-(-columns // width), rows, width)
 
 
 def block_shapes(tokens: int, length: int, channels: int, *, num_local: int = 3) -> list[tuple[int, int, int]]:
