@@ -9,6 +9,8 @@ from hyperseq.allocator import keep_freed_memory
 
 OUTPUT = Path(__file__).parent / "results"
 LENGTHS = (1024, 4096, 16384, 65536, 262144)
+COMPILED = (1024, 16384, 65536)
+"""Lengths at which the compiled block is timed, too: each costs a minute of compiling."""
 WIDTHS = (32, 64, 128)
 
 
@@ -34,7 +36,8 @@ def main() -> None:
         operators = cases.operators(length, 64)
         measure("operators, forward + backward", operators, "bare transforms, three values", 64, length)
         for mode in ("forward + backward", "evaluation"):
-            measure(f"block, {mode}", cases.block(length, 64, mode=mode), "floor", 64, length)
+            compiled = mode == "forward + backward" and length in COMPILED
+            measure(f"block, {mode}", cases.block(length, 64, mode=mode, compiled=compiled), "floor", 64, length)
         measure("hyper-kernel", cases.hyper_kernel(length, 64), None, 64, length)
     for channels in WIDTHS:
         if channels != 64:
@@ -43,8 +46,14 @@ def main() -> None:
                 measure("block, forward + backward", contenders, "floor", channels, length)
 
     peaks: report.Rows = [
-        {"channels": 64, "length": length, "bytes_per_token": memory.bytes_per_token(length, 64)}
+        {
+            "channels": 64,
+            "length": length,
+            "compiled": compiled,
+            "bytes_per_token": memory.bytes_per_token(length, 64, compiled=compiled),
+        }
         for length in arguments.lengths
+        for compiled in ((False, True) if length in COMPILED else (False,))
     ]
     report.write(rows, peaks, arguments.output)
     print((arguments.output / "results.md").read_text())

@@ -46,17 +46,23 @@ def operators(length: int, channels: int) -> Contenders:
     }
 
 
-def block(length: int, channels: int, *, mode: str) -> Contenders:
-    """SFNE block beside its floor and the peers. Modes: ``forward``, ``forward + backward``, ``evaluation``."""
+def block(length: int, channels: int, *, mode: str, compiled: bool = False) -> Contenders:
+    """SFNE block beside its floor and the peers. Modes: ``forward``, ``forward + backward``, ``evaluation``.
+
+    With ``compiled``, a twin of the block behind `torch.compile` runs beside it (a minute of compiling before).
+    """
     batch = batch_size(length)
     sfne = hyperseq.nn.SFNEBlock(1, channels, channels, size=length)
     backward = mode == "forward + backward"
     transforms = floor.transforms(batch, channels, length, num_values=3, backward=backward)
-    products = floor.matrix_products(floor.block_shapes(batch * length, length, channels), backward=backward)
+    products = floor.matrix_products(floor.block_shapes(batch, length, channels), backward=backward)
     contenders: Contenders = {
         "SFNE block": _caller(sfne, (batch, channels, length), mode),
         "floor": lambda _: (transforms(), products()),
     }
+    if compiled:
+        twin = _compiled(hyperseq.nn.SFNEBlock(1, channels, channels, size=length))
+        contenders["SFNE block, compiled"] = _caller(twin, (batch, channels, length), mode)
     alternatives = {
         "Transformer layer": peers.transformer_layer,
         "GRU": peers.GRU,
@@ -83,14 +89,14 @@ def sequential_mnist_step() -> Contenders:
     batch, length, classes = 50, 784, 10
     images, labels = torch.rand(batch, 1, length), torch.randint(classes, (batch,))
     terminator = hyperseq.Terminator(1, 1, size=length, channels=[16, 32, 64])
-    gru, gru_head = nn.GRU(1, 64, batch_first=True), nn.Linear(64, classes)
-    head = nn.Linear(64, classes)
+    gru, head = nn.GRU(1, 64, batch_first=True), nn.Linear(64, classes)
     trained = hyperseq.Terminator(1, 1, size=length, channels=[16, 32, 64]).eval()
     with torch.no_grad():
         kept = trained.hyper_kernels()
+    compiled = _compiled(hyperseq.Terminator(1, 1, size=length, channels=[16, 32, 64]))
     optimizers = [
-        torch.optim.AdamW([*terminator.parameters(), *head.parameters()], lr=1e-3),
-        torch.optim.AdamW([*gru.parameters(), *gru_head.parameters()], lr=1e-3),
+        torch.optim.AdamW([*network.parameters(), *head.parameters()], lr=1e-3)
+        for network in (terminator, compiled, gru)
     ]
 
     def step(optimizer: torch.optim.Optimizer, logits: Tensor) -> None:
@@ -104,9 +110,16 @@ def sequential_mnist_step() -> Contenders:
 
     return {
         "Terminator, training step": lambda _: step(optimizers[0], head(terminator(images).mean(-1))),
-        "GRU 64, training step": lambda _: step(optimizers[1], gru_head(gru(images.mT)[0][:, -1])),
+        "Terminator, compiled, training step": lambda _: step(optimizers[1], head(compiled(images).mean(-1))),
+        "GRU 64, training step": lambda _: step(optimizers[2], head(gru(images.mT)[0][:, -1])),
         "Terminator, evaluation": lambda _: evaluate(),
     }
+
+
+def _compiled(module: nn.Module) -> nn.Module:
+    # sizes left open make torch 2.13 fail on our autograd functions
+    module.compile(dynamic=False)
+    return module
 
 
 def _leaf(*shape: int) -> Tensor:

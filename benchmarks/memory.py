@@ -1,8 +1,11 @@
 """Peak memory of one forward and backward pass, each in a process of its own.
 
-``python -m benchmarks.memory LENGTH CHANNELS`` prints the bytes that an SFNE block needs beyond its input (Linux).
+``python -m benchmarks.memory LENGTH CHANNELS [--compiled]`` prints the bytes that an SFNE block needs beyond its input
+(Linux).
 """
 
+import argparse
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
@@ -13,29 +16,39 @@ import hyperseq
 from benchmarks.cases import batch_size
 
 
-def bytes_per_token(length: int, channels: int) -> float:
+def bytes_per_token(length: int, channels: int, *, compiled: bool = False) -> float:
     """Measure the block in training, and return its peak bytes per token (CPU)."""
-    command = [sys.executable, "-m", "benchmarks.memory", str(length), str(channels)]
+    command = [sys.executable, "-m", "benchmarks.memory", str(length), str(channels), *["--compiled"] * compiled]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(printed) / (batch_size(length) * length)
 
 
-def _peak() -> int:
+def _resident(field: str) -> int:
     # not getrusage: a child process begins with the peak of its parent there
     status = Path("/proc/self/status").read_text()
-    return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+    return 1024 * int(next(line for line in status.splitlines() if line.startswith(field)).split()[1])
 
 
 def main() -> None:
     """Print the bytes for the length and channels on the command line."""
-    length, channels = map(int, sys.argv[1:])
-    # a short pass first, so that libraries and threads are loaded before the counting starts
-    hyperseq.nn.SFNEBlock(1, channels, channels, size=64)(torch.randn(1, channels, 64)).sum().backward()
-    block = hyperseq.nn.SFNEBlock(1, channels, channels, size=length)
-    x = torch.randn(batch_size(length), channels, length, requires_grad=True)
-    before = _peak()
+    parser = argparse.ArgumentParser(prog="benchmarks.memory", description=__doc__)
+    parser.add_argument("length", type=int)
+    parser.add_argument("channels", type=int)
+    parser.add_argument("--compiled", action="store_true", help="the block behind torch.compile")
+    arguments = parser.parse_args()
+    block = hyperseq.nn.SFNEBlock(1, arguments.channels, arguments.channels, size=arguments.length)
+    if arguments.compiled:
+        block.compile(dynamic=False)
+    x = torch.randn(batch_size(arguments.length), arguments.channels, arguments.length, requires_grad=True)
+    # a pass before, so that libraries are loaded and programs compiled; then all it left behind is given back
     block(x).sum().backward()
-    print(_peak() - before)
+    block.zero_grad()
+    x.grad = None
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    block(x).sum().backward()
+    print(_resident("VmHWM") - before)
 
 
 if __name__ == "__main__":

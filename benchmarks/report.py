@@ -71,8 +71,12 @@ def markdown(document: dict[str, object]) -> str:
             f"| {row['case']} | {row['channels']} | {row['length']:,} | {row['contender']} "
             f"| {ms['median']:.1f} ({ms['lower']:.1f}-{ms['upper']:.1f}) | {ratio} |"
         )
-    lines += ["", "| SFNE block, training | L | peak bytes per token |", "|---|---|---|"]
-    lines += [f"| D = {row['channels']} | {row['length']:,} | {row['bytes_per_token']:,.0f} |" for row in memory]
+    lines += ["", "| SFNE block, training | D | L | peak bytes per token |", "|---|---|---|---|"]
+    lines += [
+        f"| {'compiled' if row['compiled'] else 'as it is'} | {row['channels']} | {row['length']:,} "
+        f"| {row['bytes_per_token']:,.0f} |"
+        for row in memory
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -38,10 +38,10 @@ def compare(contenders: dict[str, Callable[[int], object]], *, rounds: int = 7, 
     for round_number in range(-warm_up, rounds):
         shift = round_number % len(names)
         for name in names[shift:] + names[:shift]:
-            _synchronize()
+            synchronize()
             start = time.perf_counter()
             contenders[name](round_number)
-            _synchronize()
+            synchronize()
             if round_number >= 0:
                 times[name].append(1e3 * (time.perf_counter() - start))
     return {name: _summarize(values) for name, values in times.items()}
@@ -52,6 +52,7 @@ def _summarize(values: list[float]) -> Timing:
     return Timing(median=median, lower=lower, upper=upper, rounds=len(values))
 
 
-def _synchronize() -> None:
+def synchronize() -> None:
+    """Wait until the GPU, if there is one, has done what it was told."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -15,10 +15,13 @@ HELP = """usage: hyperseq VERB [options]
   test       score the weights of a run on the test part
   predict    write the predictions of a run into a new file
   results    the table of what runs reached
+  publish    keep the results of runs in results/, and their table in the README
+  data       fetch and verify a data set
 
   hyperseq fit --config configs/images/digits.yaml
   hyperseq test --config runs/digits/1/config.yaml
   hyperseq results runs
+  hyperseq data prepare images.mnist
 
 hyperseq VERB --help lists the options of a verb; any key of a config is one, such as --model.lr 1e-3.
 """
@@ -43,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words[0] == "results":
             _results(words[1:])
+        elif words[0] == "publish":
+            _publish(words[1:])
+        elif words[0] == "data":
+            _data(words[1:])
         else:
             _train(words)
     except SystemExit as exit_:
@@ -53,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(words: list[str]) -> None:
-    # Imported here: `results`, help and the note on what is missing answer at once, and without Lightning.
+    # Imported here: the other verbs, help and the note on what is missing answer at once, and without Lightning.
     from hyperseq.allocator import keep_freed_memory
     from tasks.common.quiet import quiet
     from tasks.common.training_cli import FAILURES, TrainingCLI
@@ -81,6 +88,49 @@ def _results(words: list[str]) -> None:
         print(f"hyperseq: error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     print_results(make_console(), groups, every_run=options.all)
+
+
+def _publish(words: list[str]) -> None:
+    from tasks.common.published import publish
+
+    parser = argparse.ArgumentParser(
+        "hyperseq publish",
+        description="Keep the results of runs in results/, and their table in README.md; called in the root of a "
+        "checkout. Without a run, write the table alone.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folder of a finished or failed run")
+    try:
+        written = publish(parser.parse_args(words).runs, checkout=Path.cwd())
+    except ValueError as error:
+        print(f"hyperseq: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    for path in written:
+        print(path)
+
+
+def _data(words: list[str]) -> None:
+    from tasks.common.console import make_console
+    from tasks.common.data_command import check, find_names, load_data_set, prepare
+
+    parser = argparse.ArgumentParser("hyperseq data", description="The public data sets on disk.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, purpose in (("prepare", "fetch what is missing and verify all"), ("check", "verify what is there")):
+        options = verbs.add_parser(verb, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
+        options.add_argument("name", choices=find_names(), help="module of the data set within tasks")
+        options.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (%(default)s)")
+    verbs.choices["prepare"].add_argument("--replace", action="store_true", help="fetch what has a wrong checksum, too")
+    options = parser.parse_args(words)
+    console, data_set = make_console(), load_data_set(options.name)
+    try:
+        if options.verb == "prepare":
+            right = prepare(data_set, root=options.root, replace=options.replace, console=console)
+        else:
+            right = check(data_set, root=options.root, console=console)
+    except (ValueError, OSError) as error:
+        print(f"hyperseq: error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    raise SystemExit(0 if right else 1)
 
 
 if __name__ == "__main__":

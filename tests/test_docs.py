@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.tasks.images.archives import WRITERS
 from tests.test_project import pyproject
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +112,8 @@ class Reader:
     def __init__(self, folder):
         self.folder = folder
         shutil.copytree(ROOT / "configs", folder / "configs")
+        for write in WRITERS:
+            write(folder / "data")
 
     def follow(self, words):
         program = Path(words[0]).name if words[0].startswith(".venv/bin/") else words[0]
@@ -169,7 +172,14 @@ class Reader:
 
     def hyperseq(self, arguments):
         from tasks.cli import main
+        from tasks.common.data_command import find_names
 
+        if arguments[0] == "data":
+            # Fetching would need the network; that it works is tested beside its code.
+            verb, name, *options = arguments[1:]
+            assert verb in ("prepare", "check") and name in find_names(), f"hyperseq {shlex.join(arguments)} failed"
+            assert set(options[::2]) <= {"--root"}, f"hyperseq data {verb} does not know all of {options}"
+            return
         for argument in arguments:
             self.provide_run(argument)
         cheap = CHEAP_FIT if arguments[0] == "fit" and "--help" not in arguments else []
@@ -360,6 +370,7 @@ def test_a_warning_in_a_document_is_an_error(tmp_path):
         "python -m pytest tests/test_docs.py",
         ".venv/bin/pytest tests/test_docs.py::test_commands_work",
         "python -m tasks.speech.torchaudio_import --repair",
+        "hyperseq data prepare images.mnist --root data",
         ".venv/bin/hyperseq --help",
     ],
 )
@@ -379,6 +390,7 @@ def test_a_good_command_passes(command, follow):
         "python train.py",
         "pytest tests/nowhere.py",
         "hyperseq fit --config configs/nowhere.yaml",
+        "hyperseq data prepare images.nowhere",
         "hyperseq fit --config configs/images/digits.yaml --model.no_such_key 1",
         "curl https://example.org",
     ],

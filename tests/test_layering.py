@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "tasks.common": {"hyperseq"},
     "tasks.*": {"hyperseq", "tasks.common"},
     "tasks.cli": {"hyperseq", "tasks"},
+    "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.*": {"hyperseq", "benchmarks", "tests.reference"},
 }
 LIBRARY_MAY_IMPORT = {"torch", "einops", "numpy", "scipy"}

@@ -150,7 +150,8 @@ class _SpectralProduct(torch.autograd.Function):
             results[0] = correlation
         for index, grad in enumerate(spectra, start=1):
             if ctx.needs_input_grad[1 + index]:
-                results[index] = kernel * grad
+                # in place where nobody else will read it: a new tensor of this size costs as much as the product
+                results[index] = kernel * grad if torch.is_grad_enabled() else grad.mul_(kernel)
         origin = [0] * len(ctx.axes)
         return None, *(
             None if x is None else crop(torch.fft.irfftn(x, s=ctx.fft_size, dim=ctx.axes), start=origin, size=size)

@@ -1,7 +1,7 @@
 """Batches of data that lie in memory: whole batches are indexed at once, in an order fixed by seed and epoch."""
 
-from collections.abc import Iterator
-from typing import TypedDict
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -23,39 +23,60 @@ class Batch(TypedDict):
     """Filled positions of each sample, `(B,)`; absent when all are full."""
 
 
+class BatchRows(NamedTuple):
+    """Which samples make a batch, and when: all that its content may depend on."""
+
+    rows: list[int]
+    epoch: int
+
+
 class TensorBatches(Dataset[Batch]):
-    """A data set whose items are whole batches: `dataset[[3, 1, 4]]` is the batch of these three samples.
+    """A data set whose items are whole batches: `dataset[BatchRows([3, 1, 4], epoch=0)]` holds these three samples.
 
     Args:
         x: Inputs, `(N, C, *S)`.
         y: Classes, `(N,)`.
         index: Position of each sample in the whole data set, `(N,)`.
         lengths: Filled positions of each sample, `(N,)`, or `None` when all are full.
+        transform: Changes a batch, given the epoch, when it is indexed: data can lie in memory as bytes and become
+            floats here, or be augmented. Module-level functions (and `functools.partial`) reach every worker.
     """
 
-    def __init__(self, *, x: Tensor, y: Tensor, index: Tensor, lengths: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        x: Tensor,
+        y: Tensor,
+        index: Tensor,
+        lengths: Tensor | None = None,
+        transform: Callable[[Batch, int], Batch] | None = None,
+    ) -> None:
         self.columns = {"x": x, "y": y, "index": index}
         if lengths is not None:
             self.columns["lengths"] = lengths
+        self.transform = transform
 
     def __len__(self) -> int:
         """Count samples, not batches."""
         return len(self.columns["index"])
 
-    def __getitem__(self, rows: list[int]) -> Batch:
+    def __getitem__(self, wanted: BatchRows) -> Batch:
         """Index one batch.
 
         Args:
-            rows: Rows of the batch.
+            wanted: Rows of the batch, and the epoch.
 
         Returns:
-            The batch, in the order of `rows`.
+            The batch, in the order of the rows.
         """
-        return Batch(**{name: column[rows] for name, column in self.columns.items()})
+        batch = Batch(**{name: column[wanted.rows] for name, column in self.columns.items()})
+        return self.transform(batch, wanted.epoch) if self.transform else batch
 
 
-class BatchOrder(Sampler[list[int]]):
+class BatchOrder(Sampler[BatchRows]):
     """The rows of each batch of an epoch.
+
+    The epoch travels with the rows, so that it reaches a data set that lives in other processes, too.
 
     The order is drawn from the seed and the epoch alone, so it depends neither on the number of workers nor on
     what else draws random numbers, and a resumed training sees the batches an uninterrupted one would have seen.
@@ -84,13 +105,13 @@ class BatchOrder(Sampler[list[int]]):
         """Count the batches of an epoch."""
         return -(-self.num_samples // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[BatchRows]:
         """Yield the rows of one batch after the other."""
         rows = np.arange(self.num_samples)
         if self.seed is not None:
             rows = np.random.default_rng((self.seed, self.epoch)).permutation(rows)
         for start in range(0, self.num_samples, self.batch_size):
-            yield rows[start : start + self.batch_size].tolist()
+            yield BatchRows(rows[start : start + self.batch_size].tolist(), self.epoch)
 
 
 def batch_loader(

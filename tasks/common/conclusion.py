@@ -3,7 +3,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule, Trainer
@@ -21,6 +21,8 @@ from tasks.common.predictions import PredictionCollector, write_predictions
 from tasks.common.run_folder import RunFolder, write_json
 from tasks.common.score import Score
 
+Part = Literal["validation", "test"]
+
 
 @dataclass(frozen=True)
 class Conclusion:
@@ -35,6 +37,7 @@ class Conclusion:
         rows: One row of metrics an epoch.
         config: The whole configuration, as plain values.
         seconds: Time that the training took.
+        checkout: Commit of the code, and whether the code differs from it, when the training started.
         resumed_from: Checkpoint that the training continued, if any.
     """
 
@@ -46,6 +49,7 @@ class Conclusion:
     rows: list[Row]
     config: dict[str, Any]
     seconds: float
+    checkout: dict[str, Any]
     resumed_from: Path | None
 
     def write(self, console: Console) -> None:
@@ -75,7 +79,7 @@ class Conclusion:
         # Last, so that a folder with results is a folder with everything.
         write_json(self.run.results, self._results(val, test, best_epoch))
         heading = f"Best weights: epoch {best_epoch} of {len(self.rows)}, {self.seconds:.0f} s of training"
-        print_conclusion(console, self.run, val=val, test=test, heading=heading)
+        print_conclusion(console, self.run, val=val, test=test, heading=heading, selected_on=selected_on(self.data))
 
     def _results(self, val: Score, test: Score, best_epoch: int) -> dict[str, Any]:
         return {
@@ -87,18 +91,33 @@ class Conclusion:
             "cross_entropy": test.cross_entropy,
             "val_accuracy": val.accuracy,
             "val_n": val.num_samples,
+            "selected_on": selected_on(self.data),
             "best_epoch": best_epoch,
             "epochs": int(self.rows[-1]["epoch"]),
             "steps": int(self.rows[-1]["step"]),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "seconds": round(self.seconds, 1),
             "seed": self.config["seed_everything"],
+            "input_shape": [self.data.in_channels, *self.data.size],
             "split": {"seed": getattr(self.data, "split_seed", None), **self.data.part_sizes},
             "precision": str(self.trainer.precision),
             "resumed_from": str(self.resumed_from) if self.resumed_from else None,
+            **self.checkout,
             **environment(self.trainer.strategy.root_device),
             "config": self.config,
         }
+
+
+def selected_on(data: LightningDataModule) -> Part:
+    """Tell on which part the epoch of the best weights is chosen.
+
+    Args:
+        data: The data; some old results were chosen on the test part, and `select_on_test` repeats that.
+
+    Returns:
+        `validation` or `test`.
+    """
+    return "test" if getattr(data, "select_on_test", False) else "validation"
 
 
 def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: tuple[str, ...]) -> None:
@@ -115,7 +134,9 @@ def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: tuple[str
         writer.writerows([name, *row] for name, row in zip(class_names, counts.tolist(), strict=True))
 
 
-def print_conclusion(console: Console, run: RunFolder, *, val: Score, test: Score, heading: str) -> None:
+def print_conclusion(
+    console: Console, run: RunFolder, *, val: Score, test: Score, heading: str, selected_on: Part
+) -> None:
     """Print the numbers, the files and the next commands.
 
     Args:
@@ -124,9 +145,10 @@ def print_conclusion(console: Console, run: RunFolder, *, val: Score, test: Scor
         val: Score of the best weights on the validation part.
         test: Score of the best weights on the test part.
         heading: What the numbers belong to.
+        selected_on: Part that the epoch was chosen on.
     """
     console.print(f"\n{heading}", style="bold")
-    print_scores(console, {"validation": val, "test": test})
+    print_scores(console, {"validation": val, "test": test}, selected_on=selected_on)
     for path in sorted(path for path in run.path.rglob("*") if path.is_file()):
         console.print(f"  {path}")
     console.print("\nNext:")
@@ -134,20 +156,23 @@ def print_conclusion(console: Console, run: RunFolder, *, val: Score, test: Scor
         console.print(f"  {run.command(verb)}")
 
 
-def print_scores(console: Console, scores: dict[str, Score]) -> None:
+def print_scores(console: Console, scores: dict[str, Score], *, selected_on: Part) -> None:
     """Print a table of scores.
 
     Args:
         console: Where to print.
         scores: Score of each part.
+        selected_on: Part that the epoch was chosen on.
     """
     table = Table("part")
     for column in ("accuracy", "right", "n", "95% interval", "cross entropy"):
         table.add_column(column, justify="right")
     for part, score in scores.items():
         low, high = (100 * bound for bound in score.interval)
-        # The epoch was chosen by the validation part, so an interval of that number would promise too much.
-        interval = "chosen by it" if part == "validation" else f"{low:.2f}% to {high:.2f}%"
+        # Of the part that the epoch was chosen on, an interval would promise too much.
+        interval = "chosen by it" if part in ("validation", selected_on) else f"{low:.2f}% to {high:.2f}%"
         numbers = (f"{100 * score.accuracy:.2f}%", f"{score.correct}", f"{score.num_samples}", interval)
         table.add_row(part, *numbers, f"{score.cross_entropy:.4f}")
     console.print(table)
+    if selected_on == "test":
+        console.print("The epoch was chosen on the test part: this accuracy is no estimate for new samples.")

@@ -10,6 +10,7 @@ import torch
 
 import hyperseq
 
+SOURCE = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "scikit-learn")
 
 
@@ -20,11 +21,10 @@ def environment(device: torch.device) -> dict[str, Any]:
         device: Where the model ran.
 
     Returns:
-        `versions`, `commit`, `device` and `torch_threads`, ready for JSON.
+        `versions`, `device` and `torch_threads`, ready for JSON.
     """
     return {
         "versions": versions(),
-        "commit": commit(Path(__file__).resolve().parents[2]),
         "device": device_name(device),
         "torch_threads": torch.get_num_threads(),
     }
@@ -41,21 +41,21 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit(source: Path) -> str | None:
-    """Read the commit of a source checkout.
+def checkout(source: Path = SOURCE) -> dict[str, Any]:
+    """Read which code runs; ask when a run starts, for the checkout may have moved on when it ends.
 
     Args:
-        source: Root of the checkout.
+        source: Root of the source checkout.
 
     Returns:
-        The commit, with `-dirty` when the code differs from it; `None` outside a checkout. (A virtual environment
-        inside somebody else's checkout is outside: its root is another folder.)
+        `commit`, and `dirty`: whether the code differs from it. Both are `None` outside a checkout. (A virtual
+        environment inside somebody else's checkout is outside: its root is another folder.)
     """
     root = _git(source, "rev-parse", "--show-toplevel")
     head = _git(source, "rev-parse", "--verify", "HEAD")
     if root is None or head is None or Path(root).resolve() != source.resolve():
-        return None
-    return head + ("-dirty" if _git(source, "status", "--porcelain", "--", "hyperseq", "tasks") else "")
+        return {"commit": None, "dirty": None}
+    return {"commit": head, "dirty": bool(_git(source, "status", "--porcelain", "--", "hyperseq", "tasks"))}
 
 
 def device_name(device: torch.device) -> str:

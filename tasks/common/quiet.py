@@ -24,6 +24,8 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
             # Lightning 2.6 uses a torch class by a name that torch is about to change; nothing here can.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            # `run.compile` fuses what stands around the transforms, which stay torch's own.
+            warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
             yield
     finally:
         for name, level in levels.items():

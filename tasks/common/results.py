@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tasks.common.run_folder import RunFolder
 
+SELECTED_ON_TEST = "* The epoch was chosen on the test part: no estimate for new samples."
 COLUMNS = ("task", "run", "parameters", "best val", "test accuracy", "n", "seconds", "seed")
 
 
@@ -66,12 +67,15 @@ def print_results(console: Console, groups: list[list[Run]], *, every_run: bool)
     table = Table(*COLUMNS)
     for column in table.columns[2:]:
         column.justify = "right"
-    for runs in groups:
-        for run in runs if every_run else runs[-1:]:
+    shown = groups if every_run else [runs[-1:] for runs in groups]
+    for runs in shown:
+        for run in runs:
             table.add_row(*_cells(run))
         if every_run:
             table.add_row(*_summary(runs), style="bold", end_section=True)
     console.print(table)
+    if any(run.results and _mark(run.results) for runs in shown for run in runs):
+        console.print(SELECTED_ON_TEST)
 
 
 def _read(folder: Path) -> Run:
@@ -89,7 +93,7 @@ def _cells(run: Run) -> tuple[str, ...]:
         str(run.path),
         f"{results['parameters']:,}",
         f"{100 * results['val_accuracy']:.2f}%",
-        f"{100 * results['accuracy']:.2f}%",
+        f"{100 * results['accuracy']:.2f}%{_mark(results)}",
         f"{results['n']:,}",
         f"{results['seconds']:.0f}",
         f"{results['seed']}",
@@ -104,5 +108,9 @@ def _summary(runs: list[Run]) -> tuple[str, ...]:
     accuracies = [100 * results["accuracy"] for results in done]
     spread = f" +- {stdev(accuracies):.2f}" if len(done) > 1 else ""
     val, seconds = (mean(results[name] for results in done) for name in ("val_accuracy", "seconds"))
-    test = f"{mean(accuracies):.2f}%{spread}"
+    test = f"{mean(accuracies):.2f}%{spread}{max(_mark(results) for results in done)}"
     return str(done[0]["task"]), f"mean, {count}", "", f"{100 * val:.2f}%", test, "", f"{seconds:.0f}", ""
+
+
+def _mark(results: dict[str, Any]) -> str:
+    return "*" if results.get("selected_on") == "test" else ""

@@ -109,6 +109,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         path: File to write or replace.
         content: What to write.
     """
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Args:
+        path: File to write or replace.
+        text: What to write.
+    """
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)

@@ -1,9 +1,10 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI, with one folder a run and no surprises."""
 
 import signal
-import time
 import traceback
+from os import environ
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import torch
@@ -17,9 +18,10 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from tasks.common.checkpoints import checkpoint_callbacks, find_checkpoint, load_weights
 from tasks.common.classifier import Classifier, NonFiniteLossError
-from tasks.common.conclusion import Conclusion, print_scores
+from tasks.common.conclusion import Conclusion, print_scores, selected_on
 from tasks.common.configured_rates import ConfiguredRates
 from tasks.common.console import make_console
+from tasks.common.environment import checkout
 from tasks.common.epoch_log import EpochLog
 from tasks.common.epoch_seed import EpochSeed
 from tasks.common.parser import OneLineParser, typed_keys
@@ -28,6 +30,7 @@ from tasks.common.predictions import PredictionCollector, write_predictions
 from tasks.common.progress import TrainingProgress
 from tasks.common.run_folder import RunFolder
 from tasks.common.score import Score
+from tasks.common.training_clock import TrainingClock
 
 # The data decide these, and the seed of the run; a config that repeated them could contradict.
 LINKS = {
@@ -65,6 +68,8 @@ class TrainingCLI(LightningCLI):
         self.run_folder: RunFolder | None = None
         self.checkpoint: Path | None = None
         self.epoch_log = EpochLog()
+        self.clock = TrainingClock()
+        self.checkout: dict[str, Any] = {}
         verbs = {verb: {"allow_abbrev": False} for verb in self.subcommands()}
         super().__init__(
             Classifier,
@@ -89,6 +94,9 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--run.name", type=str, default="run", help="Group of the run: <root>/<name>/<number>.")
         parser.add_argument(
             "--run.num_threads", type=int | None, default=None, help="CPU threads; null for torch's choice."
+        )
+        parser.add_argument(
+            "--run.compile", type=bool, default=False, help="Train by torch.compile: faster after a minute or two."
         )
         for source, target in LINKS.items():
             when = "instantiate" if source.startswith("data.") else "parse"
@@ -119,6 +127,7 @@ class TrainingCLI(LightningCLI):
             return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False,
                                                enable_progress_bar=False, **kwargs)  # fmt: skip
         run = self.run_folder = RunFolder.create(options.run.root, options.run.name)
+        self.checkout = checkout()
         csv_logger = CSVLogger(options.run.root, name=options.run.name, version=run.path.name)
         # Opened while the folder is empty: it warns about files that it finds.
         _ = csv_logger.experiment
@@ -132,6 +141,7 @@ class TrainingCLI(LightningCLI):
             Plan(self.console, run, files),
             EpochSeed(options.seed_everything),
             self.epoch_log,
+            self.clock,
         ]
         if options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingProgress(self.console))
@@ -145,15 +155,17 @@ class TrainingCLI(LightningCLI):
 
     def fit(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
         """Trains, tests the best weights and writes the run folder."""
-        started = time.perf_counter()
         interrupt = signal.getsignal(signal.SIGINT)
+        if self.config[self.subcommand].run.compile:
+            # one program per shape of batch: with sizes left open torch 2.13 fails on our autograd functions
+            model.backbone.compile(dynamic=False)
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=self.checkpoint, weights_only=True)
             # fmt: off
             Conclusion(
                 trainer=self.trainer, model=model, data=datamodule, run=self.run_folder, collector=self.collector,
-                rows=self.epoch_log.rows, config=self._plain_config(), seconds=time.perf_counter() - started,
-                resumed_from=self.checkpoint,
+                rows=self.epoch_log.rows, config=self._plain_config(), seconds=self.clock.seconds,
+                checkout=self.checkout, resumed_from=self.checkpoint,
             ).write(self.console)
             # fmt: on
         except SystemExit:
@@ -190,7 +202,7 @@ class TrainingCLI(LightningCLI):
         load_weights(model, self.checkpoint)
         evaluate = self.trainer.validate if part == "validation" else self.trainer.test
         evaluate(model, datamodule=data, verbose=False)
-        print_scores(self.console, {part: Score.of(self.collector.collected())})
+        print_scores(self.console, {part: Score.of(self.collector.collected())}, selected_on=selected_on(data))
         self.console.print(f"weights: {self.checkpoint}")
 
     def _refuse_what_would_be_ignored(self, options: Namespace, typed: set[str]) -> None:
@@ -199,6 +211,8 @@ class TrainingCLI(LightningCLI):
                 self.parser.error(f"{target} must come from {source}, got a value of its own")
         if options.trainer.devices not in (1, "1"):
             self.parser.error(f"trainer.devices must be 1: batches are not shared out, got {options.trainer.devices}")
+        if options.run.compile and not any(map(which, [environ.get("CXX", "g++"), "clang++"])):
+            self.parser.error("run.compile must be false without a C++ compiler (g++ or clang++ on the path), got true")
         if options.trainer.fast_dev_run:
             self.parser.error("trainer.fast_dev_run must be false: it keeps no run, got true; limit "
                               "trainer.max_epochs and trainer.limit_train_batches instead")  # fmt: skip

@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from pytorch_lightning import LightningDataModule
 from sklearn.datasets import load_digits
-from torch.utils.data import DataLoader
 
-from tasks.common.batches import Batch, TensorBatches, batch_loader
+from tasks.common.batches import TensorBatches
+from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
 from tasks.common.splits import stratified_split
 
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -67,26 +67,6 @@ class Digits(LightningDataModule):
         for name, index in (("train", train), ("val", val), ("test", test)):
             self.parts[name] = TensorBatches(x=images[index], y=labels[index], index=index)
 
-    @property
-    def part_sizes(self) -> dict[str, int]:
-        """Count the samples of each part, once they are set up."""
-        return {name: len(part) for name, part in self.parts.items()}
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Load the training part, in a new order each epoch."""
-        return self._loader("train", seed=self.seed)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Load the validation part in the order of the data."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """Load the test part in the order of the data."""
-        return self._loader("test")
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Load the test part: the samples that no choice was made on."""
-        return self._loader("test")
-
-    def _loader(self, part: str, *, seed: int | None = None) -> DataLoader[Batch]:
-        return batch_loader(self.parts[part], batch_size=self.batch_size, seed=seed, num_workers=self.num_workers)
+    part_sizes = property(count_parts)
+    train_dataloader, val_dataloader = load_train, load_val
+    test_dataloader = predict_dataloader = load_test

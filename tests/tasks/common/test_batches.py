@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tasks.common.batches import BatchOrder, TensorBatches, batch_loader
+from tasks.common.batches import BatchOrder, BatchRows, TensorBatches, batch_loader
 
 DATA = TensorBatches(x=torch.randn(37, 1, 5), y=torch.arange(37) % 3, index=torch.arange(37) * 2)
 
@@ -32,7 +32,7 @@ def test_the_order_depends_on_seed_and_epoch_only():
 def iterate(seed, epoch):
     order = BatchOrder(len(DATA), batch_size=5, seed=seed)
     order.set_epoch(epoch)
-    return [DATA[rows]["index"].tolist() for rows in order]
+    return [DATA[wanted]["index"].tolist() for wanted in order]
 
 
 def test_workers_change_nothing():
@@ -55,8 +55,22 @@ def test_without_a_seed_the_samples_come_as_they_are():
 
 def test_lengths_are_there_only_when_given():
     padded = TensorBatches(**DATA.columns, lengths=torch.arange(37))
-    assert torch.equal(padded[[3, 1]]["lengths"], torch.tensor([3, 1]))
-    assert "lengths" not in DATA[[3, 1]]
+    assert torch.equal(padded[BatchRows([3, 1], epoch=0)]["lengths"], torch.tensor([3, 1]))
+    assert "lengths" not in DATA[BatchRows([3, 1], epoch=0)]
+
+
+def shifted(batch, epoch):
+    return {**batch, "x": batch["x"] + epoch}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_transform_changes_each_batch_and_knows_the_epoch(num_workers):
+    data = TensorBatches(**DATA.columns, transform=shifted)
+    loader = batch_loader(data, batch_size=10, num_workers=num_workers)
+    for epoch in (2, 0):
+        told = batches(loader, epoch)
+        assert torch.equal(torch.cat([batch["x"] for batch in told]), DATA.columns["x"] + epoch)
+        assert torch.equal(torch.cat([batch["index"] for batch in told]), DATA.columns["index"])
 
 
 def test_an_empty_batch_is_refused():

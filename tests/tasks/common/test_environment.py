@@ -2,7 +2,7 @@ import subprocess
 
 import torch
 
-from tasks.common.environment import commit, device_name, versions
+from tasks.common.environment import checkout, device_name, versions
 
 
 def git(folder, *words):
@@ -11,19 +11,20 @@ def git(folder, *words):
 
 
 def test_the_commit_is_that_of_the_checkout_and_says_when_the_code_differs(tmp_path):
-    assert commit(tmp_path) is None
+    unknown = {"commit": None, "dirty": None}
+    assert checkout(tmp_path) == unknown
     git(tmp_path, "init")
-    assert commit(tmp_path) is None
+    assert checkout(tmp_path) == unknown
     (tmp_path / "hyperseq").mkdir()
     (tmp_path / "hyperseq" / "a.py").write_text("a")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "a")
-    clean = commit(tmp_path)
-    assert len(clean) == 40
+    clean = checkout(tmp_path)
+    assert len(clean["commit"]) == 40 and clean["dirty"] is False
     (tmp_path / "notes").touch()
-    assert commit(tmp_path) == clean
+    assert checkout(tmp_path) == clean
     (tmp_path / "hyperseq" / "a.py").write_text("b")
-    assert commit(tmp_path) == f"{clean}-dirty"
+    assert checkout(tmp_path) == {**clean, "dirty": True}
 
 
 def test_a_folder_inside_somebody_elses_checkout_has_no_commit(tmp_path):
@@ -31,7 +32,7 @@ def test_a_folder_inside_somebody_elses_checkout_has_no_commit(tmp_path):
     git(tmp_path, "commit", "--allow-empty", "-m", "a")
     inside = tmp_path / "site-packages"
     inside.mkdir()
-    assert commit(tmp_path) is not None and commit(inside) is None
+    assert checkout(tmp_path)["commit"] is not None and checkout(inside)["commit"] is None
 
 
 def test_versions_and_device_are_named():

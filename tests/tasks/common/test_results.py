@@ -4,27 +4,32 @@ import json
 import pytest
 from rich.console import Console
 
-from tasks.common.results import find_groups, print_results
+from tasks.common.results import SELECTED_ON_TEST, find_groups, print_results
 from tests.tasks.command import hyperseq
 
 
-def run(root, group, number, accuracy=None, failed=False):
+def run(root, group, number, accuracy=None, failed=False, selected_on="validation"):
     folder = root / group / str(number)
     folder.mkdir(parents=True)
     (folder / "config.yaml").touch()
     if accuracy is not None:
         told = {"task": group, "parameters": 1234, "val_accuracy": 0.5, "accuracy": accuracy}
-        told |= {"n": 360, "seconds": 61.2, "seed": number}
+        told |= {"n": 360, "seconds": 61.2, "seed": number, "selected_on": selected_on}
         (folder / "results.json").write_text(json.dumps(told))
     if failed:
         (folder / "error.txt").touch()
     return folder
 
 
-def rows(*paths, every_run=False):
+def printed(*paths, every_run=False):
     out = io.StringIO()
     print_results(Console(file=out, width=200), find_groups(list(paths)), every_run=every_run)
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.getvalue().splitlines() if "│" in line]
+    return out.getvalue()
+
+
+def rows(*paths, every_run=False):
+    lines = printed(*paths, every_run=every_run).splitlines()
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
 
 
 def test_the_newest_run_of_each_group_is_shown(tmp_path):
@@ -50,6 +55,14 @@ def test_all_runs_are_shown_with_mean_spread_and_failures(tmp_path):
     told = rows(tmp_path, every_run=True)
     assert [row[4] for row in told] == ["97.00%", "98.00%", "99.00%", "failed", "incomplete", "98.00% +- 1.00"]
     assert told[-1][1] == "mean, 3 of 5 runs"
+
+
+def test_an_epoch_that_was_chosen_on_the_test_part_is_marked(tmp_path):
+    run(tmp_path, "old", 1, accuracy=0.97, selected_on="test")
+    run(tmp_path, "old", 2, accuracy=0.99)
+    told = rows(tmp_path, every_run=True)
+    assert [row[4] for row in told] == ["97.00%*", "99.00%", "98.00% +- 1.41*"]
+    assert SELECTED_ON_TEST in printed(tmp_path, every_run=True) and SELECTED_ON_TEST not in printed(tmp_path)
 
 
 def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):

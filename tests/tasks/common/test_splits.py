@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.data import random_split as torch_random_split
 
 from tasks.common.splits import part_sizes, random_split, stratified_split
 
@@ -43,3 +44,12 @@ def test_wrong_fractions_empty_parts_and_rare_classes_are_refused():
         part_sizes(2, FRACTIONS)
     with pytest.raises(ValueError, match="labels must hold each class at least 3 times, got a class with 1"):
         stratified_split(torch.tensor([0] * 20 + [1]), fractions=FRACTIONS, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "sizes"), [(60_000, (54_000, 6_000)), (50_000, (45_000, 5_000)), (5_000, (4_500, 500))]
+)
+def test_a_random_split_by_seed_42_is_the_published_split_of_images(num_samples, sizes):
+    published = torch_random_split(range(num_samples), sizes, generator=torch.Generator().manual_seed(42))
+    for part, expected in zip(random_split(num_samples, fractions=(0.9, 0.1), seed=42), published, strict=True):
+        assert torch.equal(part, torch.tensor(expected.indices).sort().values)

@@ -1,0 +1,115 @@
+"""Statistics per block of deep stacks without residuals, at initialisation and after a short training.
+
+``python -m benchmarks.depth`` trains stacks of 2, 5, 10 and 20 blocks on the digits of scikit-learn, and prints
+for every block the deviation of its output and the root mean square of the loss's gradient there.
+"""
+
+import argparse
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+import hyperseq
+from benchmarks.report import environment
+from tasks.images.digits import Digits
+
+CHANNELS = 16
+LEARNING_RATE, CLIP = 5e-3, 1.0
+
+
+class Statistics:
+    """Deviation and gradient of every block's output, taken from the blocks of a network as it runs."""
+
+    def __init__(self, network: hyperseq.Terminator) -> None:
+        self.deviations: list[float] = []
+        self.gradients: list[float] = [0.0] * len(network.blocks)
+        self.handles = [block.register_forward_hook(self._watch(i)) for i, block in enumerate(network.blocks)]
+
+    def _watch(self, position: int):
+        def hook(_: nn.Module, __: object, output: Tensor) -> None:
+            self.deviations.append(output.std().item())
+            output.register_hook(lambda grad: self.gradients.__setitem__(position, grad.square().mean().sqrt().item()))
+
+        return hook
+
+    def close(self) -> None:
+        """Stop watching."""
+        for handle in self.handles:
+            handle.remove()
+
+
+def measure(num_blocks: int, *, epochs: int, seed: int) -> tuple[Statistics, Statistics, list[float], float]:
+    """Train a stack of blocks.
+
+    Args:
+        num_blocks: Blocks of 16 channels.
+        epochs: Passes over the training digits.
+        seed: Seed of weights and order.
+
+    Returns:
+        Statistics before and after, the norm of all gradients at every step before clipping, the validation accuracy.
+    """
+    torch.manual_seed(seed)
+    data = Digits(seed=seed)
+    data.setup()
+    network = hyperseq.Terminator(1, 1, size=64, channels=[CHANNELS] * (num_blocks + 1))
+    head = nn.Linear(CHANNELS, 10)
+    parameters = [*network.parameters(), *head.parameters()]
+    loader = data.train_dataloader()
+    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * len(loader))
+    first = next(iter(loader))
+
+    def loss_of(batch: dict[str, Tensor]) -> Tensor:
+        return cross_entropy(head(network(batch["x"]).mean(-1)), batch["y"])
+
+    def statistics() -> Statistics:
+        watched = Statistics(network)
+        loss_of(first).backward()
+        optimizer.zero_grad()
+        watched.close()
+        return watched
+
+    before, norms = statistics(), []
+    for epoch in range(epochs):
+        loader.sampler.set_epoch(epoch)
+        for batch in loader:
+            optimizer.zero_grad()
+            loss_of(batch).backward()
+            norms.append(nn.utils.clip_grad_norm_(parameters, CLIP).item())
+            optimizer.step()
+            schedule.step()
+    after = statistics()
+    network.eval()
+    with torch.no_grad():
+        right = sum((head(network(b["x"]).mean(-1)).argmax(-1) == b["y"]).sum().item() for b in data.val_dataloader())
+    return before, after, norms, right / data.part_sizes["val"]
+
+
+def main() -> None:
+    """Measure every depth, and print tables in Markdown."""
+    parser = argparse.ArgumentParser(prog="benchmarks.depth", description=__doc__)
+    parser.add_argument("--blocks", type=int, nargs="+", default=[2, 5, 10, 20], help="numbers of blocks")
+    parser.add_argument("--epochs", type=int, default=5, help="passes over the training digits")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    facts = environment()
+    print(f"{facts['device']}, 1 thread, torch {facts['torch']}, commit {facts['commit']}, seed {arguments.seed}")
+    for num_blocks in arguments.blocks:
+        before, after, norms, accuracy = measure(num_blocks, epochs=arguments.epochs, seed=arguments.seed)
+        growth = [(s.gradients[0] / s.gradients[-1]) ** (1 / (num_blocks - 1)) for s in (before, after)]
+        print(f"\n{num_blocks} blocks: validation {100 * accuracy:.1f}% after {arguments.epochs} epochs; gradient norm")
+        print(f"before clipping: median {sorted(norms)[len(norms) // 2]:.2g}, largest {max(norms):.2g}; the gradient")
+        print(f"grows by {growth[0]:.2f} a block towards the input before, {growth[1]:.2f} after.\n")
+        print("| block | deviation before | after | gradient before | after |\n|---|---|---|---|---|")
+        for block in range(num_blocks):
+            print(
+                f"| {block + 1} | {before.deviations[block]:.2f} | {after.deviations[block]:.2f} "
+                f"| {before.gradients[block]:.1e} | {after.gradients[block]:.1e} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Random changes of training images, drawn from the seed, the epoch and the position of each sample alone."""
+
+from math import radians
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+
+def crop_and_flip(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, padding: int = 4) -> Tensor:
+    """Shift each image by up to `padding` pixels, mirrored at its border, and flip half of them: CIFAR.
+
+    Args:
+        pixels: Square images, `(B, C, S, S)`.
+        index: Position of each sample in the whole data set, `(B,)`.
+        epoch: Epoch, counted from 0.
+        seed: Seed of the training.
+        padding: Largest shift.
+
+    Returns:
+        Images of the same size.
+    """
+    draws = uniform_draws(index, num_draws=3, seed=seed, epoch=epoch)
+    top, left = (draws[:, :2] * (2 * padding + 1)).long().unbind(1)
+    cropped = crop(pixels, top=top - padding, left=left - padding, side=pixels.shape[-1])
+    return flip(cropped, draws[:, 2] < 0.5)
+
+
+def rotate_crop_and_flip(
+    pixels: Tensor, index: Tensor, epoch: int, *, seed: int, resized: int = 272, degrees: float = 15.0, side: int = 256
+) -> Tensor:
+    """Resize each image, rotate it by up to `degrees`, crop it and flip half of them: STL-10.
+
+    Args:
+        pixels: Square images, `(B, C, S, S)`.
+        index: Position of each sample in the whole data set, `(B,)`.
+        epoch: Epoch, counted from 0.
+        seed: Seed of the training.
+        resized: Height and width before the crop.
+        degrees: Largest angle.
+        side: Height and width of the crop.
+
+    Returns:
+        Images, `(B, C, side, side)`, from 0 to 255, `float32`.
+    """
+    draws = uniform_draws(index, num_draws=4, seed=seed, epoch=epoch)
+    rotated = rotate(resize(pixels, resized), degrees * (2 * draws[:, 0] - 1))
+    top, left = (draws[:, 1:3] * (resized - side + 1)).long().unbind(1)
+    return flip(crop(rotated, top=top, left=left, side=side), draws[:, 3] < 0.5)
+
+
+def uniform_draws(index: Tensor, *, num_draws: int, seed: int, epoch: int) -> Tensor:
+    """Draw numbers for each sample that depend on nothing but the seed, the epoch and its position.
+
+    Args:
+        index: Position of each sample in the whole data set, `(B,)`.
+        num_draws: Numbers a sample.
+        seed: Seed of the training.
+        epoch: Epoch, counted from 0.
+
+    Returns:
+        Numbers from 0 to below 1, `(B, num_draws)`, `float64`.
+    """
+    # Seed and epoch alone order the batches, and to NumPy a 0 more is the same seed; the 1 sets these numbers apart.
+    rows = [np.random.default_rng((seed, epoch, position, 1)).random(num_draws) for position in index.tolist()]
+    return torch.from_numpy(np.stack(rows))
+
+
+def crop(pixels: Tensor, *, top: Tensor, left: Tensor, side: int) -> Tensor:
+    """Cut a square out of each image; outside, the image is mirrored with its edge repeated.
+
+    Args:
+        pixels: Images, `(B, C, H, W)`.
+        top: First row of each square, `(B,)`; negative ones lie above the image.
+        left: First column of each square, `(B,)`; negative ones lie left of the image.
+        side: Height and width of the squares.
+
+    Returns:
+        The squares, `(B, C, side, side)`.
+    """
+    height, width = pixels.shape[-2:]
+    rows = _mirrored(top[:, None] + torch.arange(side), height)
+    columns = _mirrored(left[:, None] + torch.arange(side), width)
+    return pixels.take_along_dim(rows[:, None, :, None], dim=2).take_along_dim(columns[:, None, None, :], dim=3)
+
+
+def flip(pixels: Tensor, flipped: Tensor) -> Tensor:
+    """Exchange left and right in some images.
+
+    Args:
+        pixels: Images, `(B, C, H, W)`.
+        flipped: Which of them, `(B,)`.
+
+    Returns:
+        Images of the same size.
+    """
+    return torch.where(flipped[:, None, None, None], pixels.flip(-1), pixels)
+
+
+def rotate(pixels: Tensor, degrees: Tensor) -> Tensor:
+    """Rotate each image about its centre, by its nearest pixels; what comes from outside is black.
+
+    Args:
+        pixels: Square images, `(B, C, S, S)`.
+        degrees: Angle of each image, counterclockwise, `(B,)`.
+
+    Returns:
+        Images of the same size, `float32`.
+    """
+    angle = degrees * radians(1)
+    zero = torch.zeros_like(angle)
+    # Where each new pixel was before; rows count downwards.
+    rows = [torch.stack([angle.cos(), -angle.sin(), zero], 1), torch.stack([angle.sin(), angle.cos(), zero], 1)]
+    grid = affine_grid(torch.stack(rows, 1).float(), list(pixels.shape), align_corners=False)
+    return grid_sample(pixels.float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+def resize(pixels: Tensor, side: int) -> Tensor:
+    """Resize images, linearly between pixels.
+
+    Args:
+        pixels: Images, `(B, C, H, W)`.
+        side: New height and width.
+
+    Returns:
+        Images, `(B, C, side, side)`, `float32`.
+    """
+    return interpolate(pixels.float(), size=(side, side), mode="bilinear", antialias=True)
+
+
+def _mirrored(positions: Tensor, length: int) -> Tensor:
+    below = torch.where(positions < 0, -1 - positions, positions)
+    return torch.where(below >= length, 2 * length - 1 - below, below)

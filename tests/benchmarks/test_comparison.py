@@ -1,0 +1,247 @@
+import json
+import re
+from math import cos, sin
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.comparison import training
+from benchmarks.comparison.contenders import LEARNING_RATES, PEERS, Contender, make_contender, smnist_options
+from benchmarks.comparison.networks import (
+    GRU,
+    DilatedConvolutions,
+    Transformer,
+    num_parameters,
+    of_size,
+    sinusoids,
+)
+from benchmarks.comparison.report import STYLES, markdown, read_documents, write_report
+from benchmarks.comparison.training import rate_factor, score, train
+from tasks.common.batches import TensorBatches, batch_loader
+
+DATA = SimpleNamespace(num_spatial_dims=1, in_channels=1, size=(784,), num_classes=10)
+
+
+# The networks.
+
+
+@pytest.fixture(scope="module")
+def options():
+    return smnist_options()
+
+
+@pytest.mark.parametrize("name", ["terminator", *PEERS])
+def test_every_network_scores_the_classes_of_sequences_and_every_parameter_learns(options, name):
+    contender = make_contender(name, options, DATA, lr=None)
+    x, y = torch.randn(2, 1, 784), torch.tensor([3, 7])
+    assert contender.model(x).shape == (2, 10)
+    contender.loss(contender.model, x, y).backward()
+    assert [name for name, parameter in contender.model.named_parameters() if parameter.grad is None] == []
+    grouped = [id(parameter) for group in contender.groups for parameter in group["params"]]
+    assert sorted(grouped) == sorted(map(id, contender.model.parameters()))
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_has_as_many_parameters_as_the_terminator_within_a_tenth(options, name):
+    ours = num_parameters(make_contender("terminator", options, DATA, lr=None).model)
+    assert abs(num_parameters(make_contender(name, options, DATA, lr=None).model) - ours) <= 0.1 * ours
+
+
+def test_the_terminator_is_that_of_the_config_and_a_peer_has_its_own_rate(options):
+    assert make_contender("terminator", options, DATA, lr=None).options["lr"] == options["model"]["lr"]
+    assert make_contender("gru", options, DATA, lr=None).options["lr"] == LEARNING_RATES["gru"]
+    assert {group["lr"] for group in make_contender("gru", options, DATA, lr=0.25).groups} == {0.25}
+
+
+def test_of_the_sizes_that_there_are_the_nearest_is_built():
+    def build(width):
+        return nn.Linear(width, 1, bias=False)
+
+    assert of_size(build, widths=(10, 90, 200), parameters=95)[1] == 90
+    assert of_size(build, widths=(10, 90, 100), parameters=96)[0].weight.shape == (1, 100)
+    with pytest.raises(ValueError, match="widths must hold one .* 50 parameters within 10%, got 90 at best"):
+        of_size(build, widths=(1, 90), parameters=50)
+
+
+def test_positions_are_marked_by_sines_and_cosines_of_falling_frequencies():
+    wanted = [[sin(p), cos(p), sin(p / 100), cos(p / 100)] for p in range(5)]
+    torch.testing.assert_close(sinusoids(5, 4), torch.tensor(wanted))
+
+
+def test_the_last_output_of_the_dilated_convolutions_sees_the_whole_image():
+    network = DilatedConvolutions(2, num_classes=3).eval()
+    x = torch.zeros(1, 1, 784, requires_grad=True)
+    features = network.embedding(x)
+    for block in network.blocks:
+        features = features + block(features)
+    features[0, :, 392].sum().backward()
+    assert (x.grad[0, 0] != 0).sum() == 784
+
+
+@pytest.mark.parametrize("network", [GRU(4, num_classes=3), Transformer(4, length=50, num_classes=3)])
+def test_the_order_of_the_pixels_counts(network):
+    x = torch.randn(1, 1, 50)
+    assert not torch.allclose(network(x), network(x.flip(2)), atol=1e-6)
+
+
+# Training on a clock.
+
+
+def test_the_learning_rate_follows_the_share_of_the_seconds():
+    assert rate_factor(0.0, warmup=0.3) == pytest.approx(1 / 25)
+    assert rate_factor(0.15, warmup=0.3) == pytest.approx((1 + 1 / 25) / 2)
+    assert rate_factor(0.3, warmup=0.3) == 1
+    assert rate_factor(0.65, warmup=0.3) == pytest.approx(0.5, abs=1e-5)
+    assert rate_factor(1.0, warmup=0.3) == rate_factor(1.7, warmup=0.3) == pytest.approx(1 / 250_000)
+    assert rate_factor(0.0, warmup=0.0) == 1 and rate_factor(1.0, warmup=1.0) == pytest.approx(1 / 250_000)
+
+
+class Clock:
+    """Every look at it takes a second; validation takes what a test says."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 1.0
+        return self.now
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Train a linear network for 40 seconds, each validation taking 1,000 more."""
+    clock = Clock()
+    monkeypatch.setattr(training, "time", clock)
+    scored = []
+
+    def scored_slowly(model, batches):
+        clock.now += 1000.0
+        scored.append(model)
+        return score(model, batches)
+
+    monkeypatch.setattr(training, "score", scored_slowly)
+
+    def run(ema_decay=None):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+        groups = [{"params": list(model.parameters()), "lr": 0.5}]
+
+        def loss(model, x, y):
+            return nn.functional.cross_entropy(model(x), y)
+
+        labels = torch.arange(12) % 2
+        x = torch.randn(12, 1, 4) + 3 * labels[:, None, None]
+        part = TensorBatches(x=x, y=labels, index=torch.arange(12))
+        loaders = [batch_loader(part, batch_size=5, seed=seed) for seed in (0, None)]
+        contender = Contender(model=model, groups=groups, loss=loss, options={})
+        final, curve = train(
+            contender, *loaders, seconds=40.0, warmup=0.3, gradient_clip=1.0, ema_decay=ema_decay, num_points=4
+        )
+        return SimpleNamespace(final=final, curve=curve, model=model, scored=scored, loader=loaders[1])
+
+    return run
+
+
+def test_training_ends_when_the_seconds_are_spent_and_validation_costs_none(trained):
+    told = trained()
+    assert len(told.curve) == 4
+    for number, point in enumerate(told.curve, start=1):
+        assert 10 * number <= point["seconds"] <= 10 * number + 3
+    assert all(point["samples"] <= 5 * point["steps"] for point in told.curve)
+    assert told.curve[-1]["accuracy"] == 1 and told.curve[-1]["n"] == 12
+
+
+def test_what_is_scored_is_the_network_or_the_average_of_its_weights(trained):
+    told = trained()
+    assert told.final is told.model and set(map(id, told.scored)) == {id(told.model)}
+    told = trained(ema_decay=0.9)
+    assert told.final is not told.model and told.scored[-1] is told.final
+    assert not torch.equal(told.final[1].weight, told.model[1].weight)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_scores_count_samples_and_leave_the_mode_alone(trained, mode):
+    told = trained()
+    told.model.train(mode)
+    assert score(told.model, told.loader) == {"accuracy": 1.0, "correct": 12, "n": 12}
+    assert told.model.training is mode
+
+
+# The report.
+
+
+def document(network, seed=0, accuracy=0.9, **changed):
+    facts = {"device": "a machine", "threads": 1, "torch": "2.0", "commit": "0123456789", "uncommitted_changes": False}
+    curve = [
+        {"seconds": 300.0 * number, "steps": 50 * number, "samples": 2500 * number, "accuracy": accuracy * number / 2}
+        for number in (1, 2)
+    ]
+    told = {
+        "network": network, "parameters": 98544, "seed": seed, "seconds": 600.0, "warmup": 0.3, "gradient_clip": 1.0,
+        "ema_decay": None, "label_smoothing": 0.05, "batch_size": 50, "lr": 0.005, "weight_decay": 0.01,
+        "part_sizes": {"train": 54000, "val": 6000, "test": 10000}, "curve": curve,
+        "test": {"accuracy": accuracy, "correct": int(10000 * accuracy), "n": 10000}, "environment": facts,
+    }  # fmt: skip
+    facts |= changed.pop("environment", {})
+    return told | changed
+
+
+def write(folder, *documents):
+    folder.mkdir(exist_ok=True)
+    for told in documents:
+        (folder / f"{told['network']}-seed{told['seed']}.json").write_text(json.dumps(told))
+    return folder
+
+
+def table(text):
+    rows = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_report_is_a_table_and_a_picture_beside_the_folder(tmp_path):
+    folder = write(tmp_path / "comparison", document("gru"), document("terminator", accuracy=0.95))
+    text = write_report(folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison", "comparison.md", "comparison.png"]
+    assert (tmp_path / "comparison.md").read_text() == text and "](comparison.png)" in text
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert table(text) == [
+        ["Terminator", "98,544", "0.005", "100", "8", "47.50%", "95.00%", "0"],
+        ["GRU", "98,544", "0.005", "100", "8", "45.00%", "90.00%", "0"],
+    ]
+    for fact in ("54,000 training", "600 seconds", "a machine, 1 thread,", "torch 2.0", "commit 0123456"):
+        assert fact in text
+
+
+def test_seeds_are_averaged_and_counted():
+    told = table(markdown([document("gru", 0, 0.9), document("gru", 1, 0.8)], picture="a.png"))
+    assert told == [["GRU", "98,544", "0.005", "100", "8", "42.50 ± 3.54%", "85.00 ± 7.07%", "0, 1"]]
+
+
+def test_uncommitted_changes_are_told():
+    told = document("gru", environment={"uncommitted_changes": True})
+    assert "commit 0123456 with uncommitted changes" in markdown([told], picture="a.png")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"seconds": 60.0}, "seconds must be the same in all results, got 600.0 of gru and 60.0 of terminator"),
+        ({"environment": {"threads": 2}}, "threads must be the same in all results, got 1 of gru and 2 of terminator"),
+    ],
+)
+def test_what_was_not_trained_alike_is_not_compared(tmp_path, changed, message):
+    folder = write(tmp_path, document("gru"), document("terminator", **changed))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_documents(folder)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="folder must hold results of the comparison, got "):
+        write_report(tmp_path)
+
+
+def test_every_network_has_a_name_and_a_colour_of_its_own():
+    assert set(STYLES) == {"terminator", *PEERS}
+    assert all(len(set(column)) == len(STYLES) for column in zip(*STYLES.values(), strict=True))

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+
+from tasks.images.mnist import MNIST, read_mnist
+from tests.tasks.images.archives import TEST, noise, write_idx, write_mnist
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_mnist(tmp_path)
+    return tmp_path
+
+
+def shown(root, **options):
+    data = MNIST(root=root, batch_size=TEST, **options)
+    data.setup()
+    return next(iter(data.test_dataloader()))["x"]
+
+
+def test_pixels_are_those_of_the_archive_row_by_row(root):
+    pixels = torch.from_numpy(noise(TEST, 28, 28, seed=TEST))
+    assert torch.equal(shown(root), pixels.reshape(TEST, 1, 784) / 255)
+    assert torch.equal(shown(root, num_spatial_dims=2), pixels[:, None] / 255)
+
+
+def test_a_permutation_orders_the_pixels(root):
+    told, plain = shown(root, permutation="bit_reversal"), shown(root)
+    assert torch.equal(told[..., :4], plain[..., [0, 512, 256, 768]])
+    assert torch.equal(shown(root, permutation=0)[..., :3], plain[..., [693, 85, 647]])
+
+
+def test_pixels_are_in_the_unit_interval_or_standardised(root):
+    unit = shown(root)
+    assert unit.min() == 0 and unit.max() == 1
+    torch.testing.assert_close(shown(root, normalization="standardized"), (unit - 0.1307) / 0.3081)
+
+
+def test_another_normalization_is_refused():
+    with pytest.raises(ValueError, match="normalization must be one of unit, standardized, got 's4'"):
+        MNIST(normalization="s4")
+
+
+def test_images_of_another_size_are_refused(root):
+    path = root / "mnist/t10k-images-idx3-ubyte.gz"
+    write_idx(path, noise(TEST, 28, 20))
+    with pytest.raises(ValueError, match=f"{path} must hold images of 28x28 pixels, got 28x20"):
+        read_mnist(root)
+
+
+def test_a_missing_label_is_found(root):
+    path = root / "mnist/train-labels-idx1-ubyte.gz"
+    write_idx(path, np.zeros(39, dtype=np.uint8))
+    with pytest.raises(ValueError, match=f"{path} must hold one label an image, got 40 images and 39 labels"):
+        read_mnist(root)
