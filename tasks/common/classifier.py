@@ -72,6 +72,7 @@ class Classifier(LightningModule):
         self.optimizer, self.lr, self.slow_lr, self.weight_decay = optimizer, lr, slow_lr, weight_decay
         self.schedule, self.warmup = schedule, warmup
         self.ema_decay = ema_decay
+        self.kept_kernels: list[Tensor] | None = None
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         # By default the mean leaves undefined losses out, and looks better than the model is.
@@ -135,7 +136,7 @@ class Classifier(LightningModule):
         Returns:
             The predictions.
         """
-        logits = self(batch["x"], lengths=batch.get("lengths"))
+        logits = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self.kept_kernels)
         self.val_accuracy(logits, batch["y"])
         self.val_cross_entropy(cross_entropy(logits, batch["y"]), weight=len(logits))
         return predictions(batch, logits)
@@ -151,6 +152,7 @@ class Classifier(LightningModule):
         self.log_dict({"val/accuracy": accuracy, "val/cross_entropy": loss, "val/score": score}, logger=False)
         self.val_accuracy.reset()
         self.val_cross_entropy.reset()
+        self.drop_kernels()
 
     def test_step(self, batch: Batch, batch_idx: int) -> Predictions:
         """Predict one test batch.
@@ -162,19 +164,21 @@ class Classifier(LightningModule):
         Returns:
             The predictions.
         """
-        return predictions(batch, self(batch["x"], lengths=batch.get("lengths")))
+        logits = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self.kept_kernels)
+        return predictions(batch, logits)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Predict one batch.
+    predict_step = test_step
 
-        Args:
-            batch: The batch.
-            batch_idx: Its number.
+    def keep_kernels(self) -> None:
+        """Generate the hyper-kernels for all batches to come: without training they stay the same."""
+        self.kept_kernels = self.backbone.hyper_kernels()
 
-        Returns:
-            The predictions.
-        """
-        return predictions(batch, self(batch["x"], lengths=batch.get("lengths")))
+    def drop_kernels(self) -> None:
+        """Forget them."""
+        self.kept_kernels = None
+
+    on_validation_epoch_start = on_test_epoch_start = on_predict_epoch_start = keep_kernels
+    on_test_epoch_end = on_predict_epoch_end = drop_kernels
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters with the peak learning rates and the decay of the config."""

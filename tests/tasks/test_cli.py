@@ -436,3 +436,35 @@ def test_without_the_training_extra_one_line_says_what_to_install(monkeypatch):
     answer = hyperseq("fit", "--config", DIGITS)
     assert answer.code == 2
     assert one_line(answer) == 'hyperseq: needs pytorch_lightning: pip install "hyperseq[train]"'
+
+
+# Training through torch.compile.
+
+
+def test_compiling_without_a_compiler_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.common.training_cli.which", lambda program: None)
+    answer = hyperseq("fit", "--config", DIGITS, "--run.root", tmp_path, "--run.compile", "true")
+    wanted = "run.compile must be false without a C++ compiler (g++ or clang++ on the path), got true"
+    assert (answer.code, one_line(answer)) == (2, f"hyperseq: error: {wanted}")
+    assert list(tmp_path.iterdir()) == []
+
+
+# torch.compile itself does what torch deprecates
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_compiling_runs_the_backbone_as_a_program_and_changes_no_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.common.training_cli.which", lambda program: program)
+    compile_module, compiled = torch.nn.Module.compile, []
+
+    def without_the_compiler(module, **options):
+        compiled.append((type(module).__name__, options))
+        compile_module(module, backend="eager", **options)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", without_the_compiler)
+    fit(tmp_path / "plain")
+    assert compiled == []
+    fit(tmp_path / "compiled", "--run.compile=true")
+    assert compiled == [("Terminator", {"dynamic": False})]
+    torch.compiler.reset()
+    plain, program = (results(tmp_path / folder / "digits/1") for folder in ("plain", "compiled"))
+    assert plain["cross_entropy"] == pytest.approx(program["cross_entropy"], rel=1e-5)

@@ -34,6 +34,24 @@ def test_hyper_kernels_are_generated_once_a_step(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("part", ["validation", "test", "predict"])
+def test_an_evaluation_generates_its_hyper_kernels_once_and_forgets_them(monkeypatch, part):
+    model = classifier().eval()
+    monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
+    calls = []
+    generate = model.backbone.hyper_kernels
+    monkeypatch.setattr(model.backbone, "hyper_kernels", lambda *a, **o: calls.append(1) or generate(*a, **o))
+    step = getattr(model, f"{part}_step")
+    alone = step(BATCH, 0)
+    assert len(calls) == 1
+    getattr(model, f"on_{part}_epoch_start")()
+    kept = [step(BATCH, number) for number in range(3)]
+    getattr(model, f"on_{part}_epoch_end")()
+    assert len(calls) == 2 and model.kept_kernels is None
+    for told in kept:
+        torch.testing.assert_close(told, alone)
+
+
 def test_every_parameter_is_in_one_group_and_slow_networks_do_not_decay():
     model = classifier(lr=1e-2, slow_lr=1e-3, weight_decay=0.1)
     groups = {group["name"]: group for group in model.parameter_groups()}
