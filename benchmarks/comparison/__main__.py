@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="train nothing: write comparison.md and comparison.png")
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets")
     parser.add_argument("--seconds", type=float, default=600.0, help="seconds of training of each network")
+    parser.add_argument("--points", type=int, default=8, help="validations, evenly spread over the seconds")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of batches")
     parser.add_argument("--num-threads", type=int, help="CPU threads")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="who takes part")
@@ -44,13 +45,20 @@ def main() -> None:
     facts = environment()
     for name in arguments.networks:
         rate = None if name == "terminator" else getattr(arguments, f"{name}_lr")
-        document = run(name, root=arguments.root, seconds=arguments.seconds, seed=arguments.seed, lr=rate)
+        document = run(
+            name,
+            root=arguments.root,
+            seconds=arguments.seconds,
+            num_points=arguments.points,
+            seed=arguments.seed,
+            lr=rate,
+        )
         arguments.output.mkdir(parents=True, exist_ok=True)
         path = arguments.output / f"{name}-seed{arguments.seed}.json"
         path.write_text(json.dumps(document | {"environment": facts}, indent=1) + "\n")
 
 
-def run(name: str, *, root: Path, seconds: float, seed: int, lr: float | None) -> dict[str, Any]:
+def run(name: str, *, root: Path, seconds: float, num_points: int, seed: int, lr: float | None) -> dict[str, Any]:
     """Train and test one network, and tell all that is to be kept of it."""
     options = smnist_options()
     torch.manual_seed(seed)
@@ -65,7 +73,8 @@ def run(name: str, *, root: Path, seconds: float, seed: int, lr: float | None) -
     }
     parameters = num_parameters(contender.model)
     print(f"{name}, {parameters:,} parameters, seed {seed}", flush=True)
-    model, curve = train(contender, data.train_dataloader(), data.val_dataloader(), **shared)
+    batches = data.train_dataloader(), data.val_dataloader()
+    model, curve = train(contender, *batches, **shared, num_points=num_points)
     document = {
         "network": name,
         "parameters": parameters,
