@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import Timing
+from tasks.common.environment import processor_name
 
 Rows = list[dict[str, object]]
 
@@ -15,7 +16,7 @@ Rows = list[dict[str, object]]
 def environment() -> dict[str, object]:
     """Describe machine, versions and commit."""
     return {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else processor_name(),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -78,15 +79,6 @@ def markdown(document: dict[str, object]) -> str:
         for row in memory
     ]
     return "\n".join(lines) + "\n"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} ({len(names)} cores)" if names else platform.machine()
 
 
 def _git(*arguments: str) -> str | None:

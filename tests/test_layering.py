@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "tasks.cli": {"hyperseq", "tasks"},
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.report": {"benchmarks", "tasks"},
     "benchmarks.*": {"hyperseq", "benchmarks", "tests.reference"},
 }
 LIBRARY_MAY_IMPORT = {"torch", "einops", "numpy", "scipy"}

@@ -65,11 +65,27 @@ def device_name(device: torch.device) -> str:
         device: The device.
 
     Returns:
-        Such as `cpu (x86_64)` or `cuda (NVIDIA H200)`.
+        Such as `cpu (AMD EPYC, 2 cores)` or `cuda (NVIDIA H200)`.
     """
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({platform.machine()})"
+    return f"{device.type} ({processor_name()})"
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Name the processor and count its cores.
+
+    Args:
+        cpuinfo: What Linux tells about each core.
+
+    Returns:
+        Such as `AMD EPYC, 2 cores`; outside Linux what Python knows, such as `arm64`.
+    """
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    if not models:
+        return platform.processor() or platform.machine()
+    return f"{models[0]}, {len(models)} {'core' if len(models) == 1 else 'cores'}"
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

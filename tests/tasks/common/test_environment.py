@@ -2,7 +2,7 @@ import subprocess
 
 import torch
 
-from tasks.common.environment import checkout, device_name, versions
+from tasks.common.environment import checkout, device_name, processor_name, versions
 
 
 def git(folder, *words):
@@ -38,3 +38,12 @@ def test_a_folder_inside_somebody_elses_checkout_has_no_commit(tmp_path):
 def test_versions_and_device_are_named():
     assert versions()["torch"] == torch.__version__
     assert device_name(torch.device("cpu")).startswith("cpu (")
+
+
+def test_a_processor_is_named_with_its_cores(tmp_path):
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor : 0\nmodel name\t: Acme 9\n\nprocessor : 1\nmodel name\t: Acme 9\n")
+    assert processor_name(told) == "Acme 9, 2 cores"
+    told.write_text("processor : 0\nmodel name\t: Acme 9\n")
+    assert processor_name(told) == "Acme 9, 1 core"
+    assert processor_name(tmp_path / "missing")
