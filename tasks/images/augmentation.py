@@ -22,9 +22,23 @@ def crop_and_flip(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, paddi
         Images of the same size.
     """
     draws = uniform_draws(index, num_draws=3, seed=seed, epoch=epoch)
-    top, left = (draws[:, :2] * (2 * padding + 1)).long().unbind(1)
-    cropped = crop(pixels, top=top - padding, left=left - padding, side=pixels.shape[-1])
-    return flip(cropped, draws[:, 2] < 0.5)
+    return flip(_shift(pixels, draws[:, :2], padding), draws[:, 2] < 0.5)
+
+
+def shift(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, padding: int = 2) -> Tensor:
+    """Shift each image by up to `padding` pixels, mirrored at its border: MNIST, where a flip would change the digit.
+
+    Args:
+        pixels: Square images, `(B, C, S, S)`.
+        index: Position of each sample in the whole data set, `(B,)`.
+        epoch: Epoch, counted from 0.
+        seed: Seed of the training.
+        padding: Largest shift.
+
+    Returns:
+        Images of the same size.
+    """
+    return _shift(pixels, uniform_draws(index, num_draws=2, seed=seed, epoch=epoch), padding)
 
 
 def rotate_crop_and_flip(
@@ -127,6 +141,11 @@ def resize(pixels: Tensor, side: int) -> Tensor:
         Images, `(B, C, side, side)`, `float32`.
     """
     return interpolate(pixels.float(), size=(side, side), mode="bilinear", antialias=True)
+
+
+def _shift(pixels: Tensor, draws: Tensor, padding: int) -> Tensor:
+    top, left = (draws * (2 * padding + 1)).long().unbind(1)
+    return crop(pixels, top=top - padding, left=left - padding, side=pixels.shape[-1])
 
 
 def _mirrored(positions: Tensor, length: int) -> Tensor:

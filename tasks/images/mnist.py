@@ -9,6 +9,7 @@ from pytorch_lightning import LightningDataModule
 from tasks.common.archives import Archive, find_archive
 from tasks.common.batches import TensorBatches
 from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
+from tasks.images.augmentation import shift
 from tasks.images.choices import chosen
 from tasks.images.idx import read_idx
 from tasks.images.inputs import Normalization, as_inputs, input_size
@@ -80,17 +81,19 @@ class MNIST(LightningDataModule):
             seed of NumPy's `RandomState` (pMNIST of older papers, 92916, and of CKConv and CCNN, 0).
         normalization: `unit` reads black as 0 and white as 1 (S4, S5); `standardized` subtracts 0.1307 and divides by
             0.3081 (CKConv, CCNN).
+        patch_size: Height and width p of the squares of pixels that one position of an image holds as channels:
+            `(B, p * p, 28 / p, 28 / p)`, without loss.
+        augment: Shift the training images by up to 2 pixels.
         select_on_test: Train on all 60,000 images and choose the epoch on the test part, as some published numbers
             did; results say so, for they are no estimate of new samples.
         batch_size: Samples a batch.
         split_seed: Seed of the split, apart from the seed of the training; 42 gives the split of S4.
-        seed: Seed of the order of the training batches; the command links it to `seed_everything`.
+        seed: Seed of the order and the shifts of the training images; the command links it to `seed_everything`.
         num_workers: Processes that load; 0 is fastest, the data lie in memory.
     """
 
     num_classes = NUM_CLASSES
     class_names = tuple(str(digit) for digit in range(NUM_CLASSES))
-    in_channels = 1
 
     def __init__(
         self,
@@ -99,6 +102,8 @@ class MNIST(LightningDataModule):
         num_spatial_dims: Literal[1, 2] = 1,
         permutation: Permutation = "none",
         normalization: Literal["unit", "standardized"] = "unit",
+        patch_size: int = 1,
+        augment: bool = False,
         select_on_test: bool = False,
         batch_size: int = 50,
         split_seed: int = 42,
@@ -110,9 +115,12 @@ class MNIST(LightningDataModule):
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.root = Path(root)
         self.num_spatial_dims = num_spatial_dims
-        self.size = input_size(SIDE, num_spatial_dims=num_spatial_dims, permutation=permutation)
+        self.size = input_size(SIDE, num_spatial_dims=num_spatial_dims, permutation=permutation, patch_size=patch_size)
+        self.in_channels = patch_size**2
+        self.patch_size = patch_size
         self.order = reading_order(permutation, SIDE * SIDE)
         self.normalization = chosen("normalization", normalization, NORMALIZATIONS)
+        self.augment = augment
         self.select_on_test = select_on_test
         self.batch_size = batch_size
         self.split_seed = split_seed
@@ -137,7 +145,9 @@ class MNIST(LightningDataModule):
                 normalization=self.normalization,
                 num_spatial_dims=self.num_spatial_dims,
                 order=self.order,
+                patch_size=self.patch_size,
             ),
+            augment=partial(shift, seed=self.seed) if self.augment else None,
             split_seed=self.split_seed,
             select_on_test=self.select_on_test,
         )

@@ -24,6 +24,41 @@ def test_pixels_are_those_of_the_archive_row_by_row(root):
     assert torch.equal(shown(root, num_spatial_dims=2), pixels[:, None] / 255)
 
 
+def test_a_position_holds_a_patch_of_pixels(root):
+    told, plain = shown(root, num_spatial_dims=2, patch_size=2), shown(root, num_spatial_dims=2)
+    assert told.shape == (TEST, 4, 14, 14)
+    for row, column in ((0, 0), (3, 9), (13, 13)):
+        square = plain[:, 0, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        assert torch.equal(told[:, :, row, column], square.flatten(1))
+    data = MNIST(root=root, num_spatial_dims=2, patch_size=2)
+    assert (data.in_channels, data.size) == (4, (14, 14))
+
+
+def test_patches_that_do_not_fit_are_refused(root):
+    with pytest.raises(ValueError, match="patch_size must divide the 28 pixels of a side, got 3"):
+        MNIST(num_spatial_dims=2, patch_size=3)
+    with pytest.raises(ValueError, match=r"patch_size must be 1 for sequences \(num_spatial_dims=1\), got 2"):
+        MNIST(patch_size=2)
+
+
+def test_augmentation_shifts_training_images_alone(root):
+    def batches(loader, augment):
+        data = MNIST(root=root, num_spatial_dims=2, augment=augment, batch_size=100)
+        data.setup()
+        return next(iter(getattr(data, f"{loader}_dataloader")()))["x"]
+
+    for part in ("val", "test"):
+        assert torch.equal(batches(part, True), batches(part, False))
+    plain, told = batches("train", False), batches("train", True)
+    padded = np.pad(plain.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="symmetric")
+    shifts = set()
+    for sample in range(len(plain)):
+        windows = {(i, j): padded[sample, :, i : i + 28, j : j + 28] for i in range(5) for j in range(5)}
+        shifts |= {place for place, window in windows.items() if np.array_equal(window, told[sample])}
+        assert any(np.array_equal(window, told[sample]) for window in windows.values())
+    assert len(shifts) > 5
+
+
 def test_a_permutation_orders_the_pixels(root):
     told, plain = shown(root, permutation="bit_reversal"), shown(root)
     assert torch.equal(told[..., :4], plain[..., [0, 512, 256, 768]])
