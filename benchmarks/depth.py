@@ -15,7 +15,7 @@ from benchmarks.report import environment
 from tasks.images.digits import Digits
 
 CHANNELS = 16
-LEARNING_RATE, CLIP = 5e-3, 1.0
+CLIP = 1.0
 
 
 class Statistics:
@@ -39,12 +39,13 @@ class Statistics:
             handle.remove()
 
 
-def measure(num_blocks: int, *, epochs: int, seed: int) -> tuple[Statistics, Statistics, list[float], float]:
+def measure(num_blocks: int, *, epochs: int, lr: float, seed: int) -> tuple[Statistics, Statistics, list[float], float]:
     """Train a stack of blocks.
 
     Args:
         num_blocks: Blocks of 16 channels.
         epochs: Passes over the training digits.
+        lr: Peak learning rate of AdamW, in one cycle.
         seed: Seed of weights and order.
 
     Returns:
@@ -57,8 +58,8 @@ def measure(num_blocks: int, *, epochs: int, seed: int) -> tuple[Statistics, Sta
     head = nn.Linear(CHANNELS, 10)
     parameters = [*network.parameters(), *head.parameters()]
     loader = data.train_dataloader()
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * len(loader))
+    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
     first = next(iter(loader))
 
     def loss_of(batch: dict[str, Tensor]) -> Tensor:
@@ -92,13 +93,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.depth", description=__doc__)
     parser.add_argument("--blocks", type=int, nargs="+", default=[2, 5, 10, 20], help="numbers of blocks")
     parser.add_argument("--epochs", type=int, default=5, help="passes over the training digits")
+    parser.add_argument("--lr", type=float, default=5e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     facts = environment()
     print(f"{facts['device']}, 1 thread, torch {facts['torch']}, commit {facts['commit']}, seed {arguments.seed}")
     for num_blocks in arguments.blocks:
-        before, after, norms, accuracy = measure(num_blocks, epochs=arguments.epochs, seed=arguments.seed)
+        before, after, norms, accuracy = measure(
+            num_blocks, epochs=arguments.epochs, lr=arguments.lr, seed=arguments.seed
+        )
         growth = [(s.gradients[0] / s.gradients[-1]) ** (1 / (num_blocks - 1)) for s in (before, after)]
         print(f"\n{num_blocks} blocks: validation {100 * accuracy:.1f}% after {arguments.epochs} epochs; gradient norm")
         print(f"before clipping: median {sorted(norms)[len(norms) // 2]:.2g}, largest {max(norms):.2g}; the gradient")
