@@ -5,11 +5,11 @@
 
 import argparse
 import time
-from pathlib import Path
 
 import torch
 
 import hyperseq
+from benchmarks.memory import resident
 
 
 def main() -> None:
@@ -25,9 +25,8 @@ def main() -> None:
     start = time.perf_counter()
     network(x).square().mean().backward()
     seconds = time.perf_counter() - start
-    status = Path("/proc/self/status").read_text()
-    kilobytes = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
-    print(f"{arguments.length:,} steps, {widths} channels: {seconds:.0f} s, peak {kilobytes / 2**20:.1f} GiB")
+    peak = resident("VmHWM") / 2**30
+    print(f"{arguments.length:,} steps, {widths} channels: {seconds:.0f} s, peak {peak:.1f} GiB")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def bytes_per_token(length: int, channels: int, *, compiled: bool = False) -> fl
     return float(printed) / (batch_size(length) * length)
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
+    """Read ``VmRSS``, the memory of this process, or ``VmHWM``, its peak, in bytes."""
     # not getrusage: a child process begins with the peak of its parent there
     status = Path("/proc/self/status").read_text()
     return 1024 * int(next(line for line in status.splitlines() if line.startswith(field)).split()[1])
@@ -46,9 +47,9 @@ def main() -> None:
     x.grad = None
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     block(x).sum().backward()
-    print(_resident("VmHWM") - before)
+    print(resident("VmHWM") - before)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from tasks.common.results_table import mean_and_spread
 
 # Okabe and Ito's colours, which colour-blind people tell apart; the marker says it a second time.
 STYLES = {
@@ -105,8 +107,8 @@ def markdown(documents: Documents, *, picture: str) -> str:
             f"| {STYLES[name][0]} | {group[0]['parameters']:,} | {', '.join(rates)} "
             f"| {mean(point['steps'] for point in last):,.0f} "
             f"| {mean(point['samples'] / point['seconds'] for point in last):,.0f} "
-            f"| {_percent([_half_time(document) for document in group])} "
-            f"| {_percent([document['test']['accuracy'] for document in group])} "
+            f"| {mean_and_spread([_half_time(document) for document in group])} "
+            f"| {mean_and_spread([document['test']['accuracy'] for document in group])} "
             f"| {', '.join(str(document['seed']) for document in group)} |"
         )
     return "\n".join(lines) + "\n"
@@ -165,12 +167,6 @@ def _conditions(document: dict[str, Any]) -> dict[str, Any]:
 
 def _half_time(document: dict[str, Any]) -> float:
     return next(point["accuracy"] for point in document["curve"] if point["seconds"] >= document["seconds"] / 2)
-
-
-def _percent(shares: list[float]) -> str:
-    percents = [100 * share for share in shares]
-    spread = f" ± {stdev(percents):.2f}" if len(percents) > 1 else ""
-    return f"{mean(percents):.2f}{spread}%"
 
 
 def _commit(document: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from math import cos, pi
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader
 from benchmarks.comparison.contenders import Contender
 from benchmarks.timing import synchronize
 from tasks.common.batches import Batch
+from tasks.common.schedules import along_cosine
 
 Point = dict[str, float]
 
@@ -29,8 +29,8 @@ def rate_factor(share: float, *, warmup: float) -> float:
     """
     share = min(share, 1.0)
     if share < warmup:
-        return _cosine(1 / 25, 1.0, share / warmup)
-    return _cosine(1.0, 1 / 250_000, (share - warmup) / (1 - warmup) if warmup < 1 else 1.0)
+        return along_cosine(1 / 25, 1.0, share / warmup)
+    return along_cosine(1.0, 1 / 250_000, (share - warmup) / (1 - warmup) if warmup < 1 else 1.0)
 
 
 def train(
@@ -126,7 +126,3 @@ def _endless(batches: DataLoader[Batch]) -> Iterator[Batch]:
 
 def _inputs(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
     return batch["x"].to(device), batch["y"].to(device)
-
-
-def _cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + cos(pi * share)) / 2

@@ -23,6 +23,23 @@ class Batch(TypedDict):
     """Filled positions of each sample, `(B,)`; absent when all are full."""
 
 
+def check_batch_size(batch_size: int) -> int:
+    """Refuse an empty batch.
+
+    Args:
+        batch_size: Samples a batch.
+
+    Returns:
+        The same number.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    return batch_size
+
+
 class BatchRows(NamedTuple):
     """Which samples make a batch, and when: all that its content may depend on."""
 
@@ -88,9 +105,7 @@ class BatchOrder(Sampler[BatchRows]):
     """
 
     def __init__(self, num_samples: int, *, batch_size: int, seed: int | None = None) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
+        self.num_samples, self.batch_size, self.seed = num_samples, check_batch_size(batch_size), seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -59,7 +59,8 @@ def _row(runs: list[dict[str, Any]]) -> Iterable[str]:
     yield runs[0]["task"] + _distinct(f" ({'x'.join(map(str, run['input_shape']))})" for run in done)
     yield ", ".join([f"[{config}]({config})", *(f"`{name}` {value}" for name, value in changed.items())])
     yield _distinct(f"{run['parameters']:,}" for run in done)
-    yield _accuracy([100 * run["accuracy"] for run in done]) + max((_mark(run) for run in done), default="")
+    accuracy = mean_and_spread([run["accuracy"] for run in done]) if done else "failed"
+    yield accuracy + max((_mark(run) for run in done), default="")
     yield _distinct(f"{run['n']:,}" for run in done)
     failed = [f"{run['seed']} failed" for run in runs if "failed" in run]
     yield ", ".join([*(f"{run['seed']}" for run in done), *failed])
@@ -68,10 +69,18 @@ def _row(runs: list[dict[str, Any]]) -> Iterable[str]:
     yield _distinct((run["commit"] or "unknown")[:7] + (" and changes" if run["dirty"] else "") for run in done)
 
 
-def _accuracy(percents: list[float]) -> str:
-    if not percents:
-        return "failed"
-    return f"{mean(percents):.2f}" + (f" ± {stdev(percents):.2f}" if len(percents) > 1 else "") + "%"
+def mean_and_spread(shares: list[float]) -> str:
+    """Show shares as their mean and standard deviation in percent.
+
+    Args:
+        shares: Numbers from 0 to 1, at least one.
+
+    Returns:
+        Such as `98.78 ± 0.15%`, without the deviation of a single one.
+    """
+    percents = [100 * share for share in shares]
+    spread = f" ± {stdev(percents):.2f}" if len(percents) > 1 else ""
+    return f"{mean(percents):.2f}{spread}%"
 
 
 def _device(run: dict[str, Any]) -> str:

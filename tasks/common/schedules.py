@@ -23,8 +23,8 @@ def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
     """
     peak, last = warmup * total_steps - 1, total_steps - 1
     if step < peak:
-        return _cosine(1 / 25, 1.0, step / peak)
-    return _cosine(1.0, 1 / 250_000, min((step - peak) / max(last - peak, 1), 1.0))
+        return along_cosine(1 / 25, 1.0, step / peak)
+    return along_cosine(1.0, 1 / 250_000, min((step - peak) / max(last - peak, 1), 1.0))
 
 
 def cosine(step: int, *, total_steps: int, warmup: float) -> float:
@@ -41,7 +41,7 @@ def cosine(step: int, *, total_steps: int, warmup: float) -> float:
     peak = warmup * total_steps
     if step < peak:
         return (step + 1) / (peak + 1)
-    return _cosine(1.0, 0.0, min((step - peak) / max(total_steps - peak, 1), 1.0))
+    return along_cosine(1.0, 0.0, min((step - peak) / max(total_steps - peak, 1), 1.0))
 
 
 def constant(step: int, *, total_steps: int, warmup: float) -> float:
@@ -86,5 +86,15 @@ def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int,
     return LambdaLR(optimizer, partial(schedules[name], total_steps=total_steps, warmup=warmup))
 
 
-def _cosine(start: float, end: float, share: float) -> float:
+def along_cosine(start: float, end: float, share: float) -> float:
+    """Go from one number to another along half a cosine.
+
+    Args:
+        start: Where it begins.
+        end: Where it ends.
+        share: Share of the way, 0 to 1.
+
+    Returns:
+        Where it is.
+    """
     return end + (start - end) * (1 + cos(pi * share)) / 2

@@ -7,12 +7,12 @@ from typing import Literal
 from pytorch_lightning import LightningDataModule
 
 from tasks.common.archives import Archive, find_archive
-from tasks.common.batches import TensorBatches
+from tasks.common.batches import TensorBatches, check_batch_size
 from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
 from tasks.images.augmentation import crop_and_flip
 from tasks.images.cifar_batches import read_cifar
 from tasks.images.inputs import Normalization, as_inputs, input_size
-from tasks.images.labelled_images import LabelledImages
+from tasks.images.labelled_images import LabelledImages, count_images
 from tasks.images.parts import image_parts
 
 FOLDER = "cifar100"
@@ -60,17 +60,7 @@ def read_cifar100(root: Path) -> tuple[LabelledImages, LabelledImages]:
     return train, test
 
 
-def count_samples(root: Path) -> dict[str, int]:
-    """Count the published images.
-
-    Args:
-        root: Folder of all data sets.
-
-    Returns:
-        Training and test images.
-    """
-    train, test = read_cifar100(root)
-    return {"train": len(train.labels), "test": len(test.labels)}
+count_samples = partial(count_images, read_cifar100)
 
 
 class CIFAR100(LightningDataModule):
@@ -105,14 +95,12 @@ class CIFAR100(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.root = Path(root)
         self.num_spatial_dims = num_spatial_dims
         self.size = input_size(SIDE, num_spatial_dims=num_spatial_dims)
         self.augment = augment
         self.select_on_test = select_on_test
-        self.batch_size = batch_size
+        self.batch_size = check_batch_size(batch_size)
         self.split_seed = split_seed
         self.seed = seed
         self.num_workers = num_workers

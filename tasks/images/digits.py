@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from sklearn.datasets import load_digits
 
-from tasks.common.batches import TensorBatches
+from tasks.common.batches import TensorBatches, check_batch_size
 from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
 from tasks.common.splits import stratified_split
 
@@ -43,11 +43,9 @@ class Digits(LightningDataModule):
         super().__init__()
         if num_spatial_dims not in (1, 2):
             raise ValueError(f"num_spatial_dims must be 1 or 2, got {num_spatial_dims}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.num_spatial_dims = num_spatial_dims
         self.size = (64,) if num_spatial_dims == 1 else (8, 8)
-        self.batch_size = batch_size
+        self.batch_size = check_batch_size(batch_size)
         self.split_seed = split_seed
         self.seed = seed
         self.num_workers = num_workers

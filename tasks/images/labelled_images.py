@@ -1,6 +1,6 @@
 """Images and their labels as they lie in memory: bytes, checked once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,20 @@ def labelled_images(pixels: Tensor, labels: Tensor, *, num_classes: int, source:
     if low < 0 or high >= num_classes:
         raise ValueError(f"{source} must hold labels of {num_classes} classes, got labels from {low} to {high}")
     return LabelledImages(pixels, labels)
+
+
+def count_images(read: Callable[[Path], tuple[LabelledImages, LabelledImages]], root: Path) -> dict[str, int]:
+    """Count the published images.
+
+    Args:
+        read: Reads the training and test images.
+        root: Folder of all data sets.
+
+    Returns:
+        Training and test images.
+    """
+    train, test = read(root)
+    return {"train": len(train.labels), "test": len(test.labels)}
 
 
 def joined(parts: Sequence[LabelledImages]) -> LabelledImages:

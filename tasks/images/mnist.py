@@ -7,13 +7,13 @@ from typing import Literal
 from pytorch_lightning import LightningDataModule
 
 from tasks.common.archives import Archive, find_archive
-from tasks.common.batches import TensorBatches
+from tasks.common.batches import TensorBatches, check_batch_size
 from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
 from tasks.images.augmentation import shift
 from tasks.images.choices import chosen
 from tasks.images.idx import read_idx
 from tasks.images.inputs import Normalization, as_inputs, input_size
-from tasks.images.labelled_images import LabelledImages, labelled_images
+from tasks.images.labelled_images import LabelledImages, count_images, labelled_images
 from tasks.images.parts import image_parts
 from tasks.images.permutations import Permutation, reading_order
 
@@ -58,17 +58,7 @@ def read_mnist(root: Path) -> tuple[LabelledImages, LabelledImages]:
     return _read_part(*paths[:2]), _read_part(*paths[2:])
 
 
-def count_samples(root: Path) -> dict[str, int]:
-    """Count the published images.
-
-    Args:
-        root: Folder of all data sets.
-
-    Returns:
-        Training and test images.
-    """
-    train, test = read_mnist(root)
-    return {"train": len(train.labels), "test": len(test.labels)}
+count_samples = partial(count_images, read_mnist)
 
 
 class MNIST(LightningDataModule):
@@ -111,8 +101,6 @@ class MNIST(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.root = Path(root)
         self.num_spatial_dims = num_spatial_dims
         self.size = input_size(SIDE, num_spatial_dims=num_spatial_dims, permutation=permutation, patch_size=patch_size)
@@ -122,7 +110,7 @@ class MNIST(LightningDataModule):
         self.normalization = chosen("normalization", normalization, NORMALIZATIONS)
         self.augment = augment
         self.select_on_test = select_on_test
-        self.batch_size = batch_size
+        self.batch_size = check_batch_size(batch_size)
         self.split_seed = split_seed
         self.seed = seed
         self.num_workers = num_workers

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-CHUNK_BYTES = 2**20
+from tasks.common.archives import CHUNK_BYTES
 
 
 def read_tar_members(path: Path, names: Sequence[str]) -> list[bytes]:
