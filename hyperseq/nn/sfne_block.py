@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
@@ -19,6 +20,9 @@ from hyperseq.nn.standardization import BatchStandardization, GroupStandardizati
 
 LOCAL_PAIRS = (("input", "channel"), ("channel", "input"), ("mixed", "input"), ("input", "mixed"))
 """(context, value) of the local branches, in turn: X the input, H the channel interaction, M the mixed input."""
+
+BRANCH_GAIN = 0.3
+"""Scale of the branches' first weights in the bottleneck, beside the input's."""
 
 
 class SFNEBlock(nn.Module):
@@ -142,8 +146,26 @@ class SFNEBlock(nn.Module):
         )
         num_branches = 6 + len(self.local_operators)
         self.bottleneck = ChannelMixing(num_branches * c + earlier_channels, out_channels, bias=False)
+        self._let_the_input_through()
         self.standardization = GroupStandardization(out_channels, num_groups=num_groups, statistics=statistics)
         self.dropout = nn.Dropout(dropout)
+
+    def _let_the_input_through(self) -> None:
+        """Start as a nearly linear map of the input, so that blocks can be stacked without residuals.
+
+        Outputs come in pairs ``gelu(z), gelu(-z)``, whose difference is z itself, and the column of the hyper interaction
+        (X / 2 at first) reads such differences by an orthogonal matrix: "looks linear" (Balduzzi et al. 2017, arXiv
+        1702.08591). The other branches, of higher degree in X, start small beside it.
+        """
+        num_pairs, num_inputs = self.out_channels // 2, self.in_channels // 2
+        if not (num_pairs and num_inputs):
+            return
+        start = (5 + len(self.local_operators)) * self.in_channels
+        differences = nn.init.orthogonal_(torch.empty(num_pairs, num_inputs))
+        with torch.no_grad():
+            self.bottleneck.weight.mul_(BRANCH_GAIN)
+            column = self.bottleneck.weight[: 2 * num_pairs, start : start + 2 * num_inputs]
+            column.copy_(torch.kron(differences, torch.tensor([[1.0, -1.0], [-1.0, 1.0]])))
 
     def hyper_kernel(self, size: int | Sequence[int] | None = None, rate: float = 1.0) -> Tensor:
         """Generate the global hyper-kernel K, ``(1, in_channels, *size)``; default size: that of training."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from hyperseq.functional import batch_standardize
 from hyperseq.nn import SFNEBlock
 from tests import cases, reference
 
@@ -44,6 +45,13 @@ def by_loops(block, x, lengths, *, size, training, statistics="running", **optio
     return reference.batch_of(
         reference.sfne_block(block, samples, size=size, by_batch=by_batch, **options), x.shape[2:]
     )
+
+
+class HalfOfIts(torch.nn.Module):
+    """Stands for a hyper interaction whose scores are 0."""
+
+    def forward(self, x, high_level, *, lengths=None, rate=1.0):
+        return x / 2
 
 
 @over_blocks
@@ -104,6 +112,34 @@ def test_every_part_of_the_table_matters():
         with torch.no_grad():
             block.bottleneck.weight.copy_(kept)
     assert block.bottleneck.weight.shape == (4, 9 * 2)
+
+
+@pytest.mark.parametrize(("narrow", "wide"), [(4, 8), (8, 4), (5, 7)])
+def test_at_first_pairs_of_outputs_differ_by_a_rotation_of_what_pairs_of_inputs_differ_by(narrow, wide):
+    """The other branches silenced, the block is linear up to its standardisation, GELU and all."""
+    torch.manual_seed(0)
+    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, **SMALL).double()
+    pairs, branches = narrow // 2, torch.ones(9, narrow, dtype=torch.float64)
+    branches[8, : 2 * pairs] = 0.0
+    assert block.bottleneck.weight[:, branches.flatten() > 0].abs().max() < 0.3 / (9 * narrow) ** 0.5
+    with torch.no_grad():
+        block.bottleneck.weight.mul_(1 - branches.flatten())
+    x = cases.normal(3, narrow, 9)
+    # a hyper interaction without scores is half of its input
+    block.hyper_interaction = HalfOfIts()
+    y = block(x)
+    rotation = block.bottleneck.weight[0 : wide // 2 * 2 : 2, 8 * narrow : 8 * narrow + 2 * pairs : 2]
+    rotated = torch.einsum("oi,bil->bol", rotation, x[:, 0 : 2 * pairs : 2] - x[:, 1 : 2 * pairs : 2]) / 2
+    cases.assert_close(y[:, 0 : wide // 2 * 2 : 2] - y[:, 1 : wide // 2 * 2 : 2], batch_standardize(rotated))
+    short = rotation if wide // 2 < pairs else rotation.mT
+    cases.assert_close(short @ short.mT, torch.eye(len(short), dtype=torch.float64), tolerance=1e-6)
+
+
+@pytest.mark.parametrize(("narrow", "wide"), [(1, 4), (4, 1)])
+def test_a_block_without_pairs_starts_as_its_mixing_does(narrow, wide):
+    torch.manual_seed(0)
+    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, **SMALL)
+    assert block.bottleneck.weight.abs().max() > 0.7 / (9 * narrow) ** 0.5
 
 
 def test_training_moves_the_running_statistics_and_evaluation_leaves_them():
