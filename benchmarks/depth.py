@@ -1,7 +1,9 @@
 """Statistics per block of deep stacks without residuals, at initialisation and after a short training.
 
 ``python -m benchmarks.depth`` trains stacks of 2, 5, 10 and 20 blocks on the digits of scikit-learn, and prints
-for every block the deviation of its output and the root mean square of the loss's gradient there.
+for every block the deviation of its output and the root mean square of the loss's gradient there; and how much each
+branch of a block in the middle amplifies a small change of the block's input. ``--plain-start`` draws the bottlenecks
+as any other mixing, without the nearly linear start that `hyperseq.nn.SFNEBlock` gives them.
 """
 
 import argparse
@@ -39,14 +41,55 @@ class Statistics:
             handle.remove()
 
 
-def measure(num_blocks: int, *, epochs: int, lr: float, seed: int) -> tuple[Statistics, Statistics, list[float], float]:
+def amplification(block: nn.Module, x: Tensor) -> dict[str, float]:
+    """Measure how much a block amplifies a small random change of its input, each deviation relative to its own signal.
+
+    Args:
+        block: The block.
+        x: Its input.
+
+    Returns:
+        The factor of every branch, by number, and of the output.
+    """
+    seen: list[list[Tensor]] = []
+    handle = block.bottleneck.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    with torch.no_grad():
+        change = 1e-3 * x.std() * torch.randn_like(x)
+        outputs = [block(x), block(x + change)]
+    handle.remove()
+    names = [*map(str, range(1, 1 + len(seen[0]))), "output"]
+    pairs = zip([*seen[0], outputs[0]], [*seen[1], outputs[1]], strict=True)
+    size = _relative(x, x + change)
+    return {name: _relative(before, after) / size for name, (before, after) in zip(names, pairs, strict=True)}
+
+
+def _relative(before: Tensor, after: Tensor) -> float:
+    # a constant in a channel tells samples and positions apart as little as no signal at all
+    axes = (0, *range(2, before.dim()))
+    signal, change = (x - x.mean(axes, keepdim=True) for x in (before, after - before))
+    return float(change.square().mean().sqrt() / signal.square().mean().sqrt())
+
+
+def build(num_blocks: int, *, plain_start: bool, seed: int) -> hyperseq.Terminator:
+    """Build a stack of blocks of 16 channels, with or without the nearly linear start of their bottlenecks."""
+    torch.manual_seed(seed)
+    network = hyperseq.Terminator(1, 1, size=64, channels=[CHANNELS] * (num_blocks + 1))
+    for block in network.blocks:
+        if plain_start:
+            block.bottleneck.reset_parameters()
+    return network
+
+
+def measure(
+    network: hyperseq.Terminator, *, epochs: int, lr: float, seed: int
+) -> tuple[Statistics, Statistics, list[float], float]:
     """Train a stack of blocks.
 
     Args:
-        num_blocks: Blocks of 16 channels.
+        network: The stack, freshly built.
         epochs: Passes over the training digits.
         lr: Peak learning rate of AdamW, in one cycle.
-        seed: Seed of weights and order.
+        seed: Seed of the head and of the order.
 
     Returns:
         Statistics before and after, the norm of all gradients at every step before clipping, the validation accuracy.
@@ -54,7 +97,6 @@ def measure(num_blocks: int, *, epochs: int, lr: float, seed: int) -> tuple[Stat
     torch.manual_seed(seed)
     data = Digits(seed=seed)
     data.setup()
-    network = hyperseq.Terminator(1, 1, size=64, channels=[CHANNELS] * (num_blocks + 1))
     head = nn.Linear(CHANNELS, 10)
     parameters = [*network.parameters(), *head.parameters()]
     loader = data.train_dataloader()
@@ -95,13 +137,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5, help="passes over the training digits")
     parser.add_argument("--lr", type=float, default=5e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order")
+    parser.add_argument("--plain-start", action="store_true", help="bottlenecks drawn as any other mixing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     facts = environment()
     print(f"{facts['device']}, 1 thread, torch {facts['torch']}, commit {facts['commit']}, seed {arguments.seed}")
+    print(f"start of the bottlenecks: {'plain' if arguments.plain_start else 'nearly linear'}")
+    _print_amplification(build(10, plain_start=arguments.plain_start, seed=arguments.seed), seed=arguments.seed)
     for num_blocks in arguments.blocks:
+        network = build(num_blocks, plain_start=arguments.plain_start, seed=arguments.seed)
         before, after, norms, accuracy = measure(
-            num_blocks, epochs=arguments.epochs, lr=arguments.lr, seed=arguments.seed
+            network, epochs=arguments.epochs, lr=arguments.lr, seed=arguments.seed
         )
         growth = [(s.gradients[0] / s.gradients[-1]) ** (1 / (num_blocks - 1)) for s in (before, after)]
         print(f"\n{num_blocks} blocks: validation {100 * accuracy:.1f}% after {arguments.epochs} epochs; gradient norm")
@@ -113,6 +159,20 @@ def main() -> None:
                 f"| {block + 1} | {before.deviations[block]:.2f} | {after.deviations[block]:.2f} "
                 f"| {before.gradients[block]:.1e} | {after.gradients[block]:.1e} |"
             )
+
+
+def _print_amplification(network: hyperseq.Terminator, *, seed: int) -> None:
+    data = Digits(seed=seed)
+    data.setup()
+    middle = len(network.blocks) // 2
+    with torch.no_grad():
+        x = network.stem(next(iter(data.train_dataloader()))["x"])
+        for block in network.blocks[:middle]:
+            x = block(x)
+    factors = amplification(network.blocks[middle], x)
+    print(f"\na small change of the input of block {middle + 1} of {len(network.blocks)}, amplified by\n")
+    print(f"| {' | '.join(factors)} |\n|{'---|' * len(factors)}")
+    print(f"| {' | '.join(f'{factor:.2f}' for factor in factors.values())} |")
 
 
 if __name__ == "__main__":

@@ -153,8 +153,8 @@ class SFNEBlock(nn.Module):
     def _let_the_input_through(self) -> None:
         """Start as a nearly linear map of the input, so that blocks can be stacked without residuals.
 
-        Outputs come in pairs ``gelu(z), gelu(-z)``, whose difference is z itself, and the column of the hyper interaction
-        (X / 2 at first) reads such differences by an orthogonal matrix: "looks linear" (Balduzzi et al. 2017, arXiv
+        Outputs come in pairs ``gelu(z), gelu(-z)``, whose difference is z itself, and the hyper interaction, X / 2 at
+        first, is read by such differences and an orthogonal matrix: "looks linear" (Balduzzi et al. 2017, arXiv
         1702.08591). The other branches, of higher degree in X, start small beside it.
         """
         num_pairs, num_inputs = self.out_channels // 2, self.in_channels // 2
