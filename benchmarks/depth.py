@@ -146,9 +146,7 @@ def main() -> None:
     _print_amplification(build(10, plain_start=arguments.plain_start, seed=arguments.seed), seed=arguments.seed)
     for num_blocks in arguments.blocks:
         network = build(num_blocks, plain_start=arguments.plain_start, seed=arguments.seed)
-        before, after, norms, accuracy = measure(
-            network, epochs=arguments.epochs, lr=arguments.lr, seed=arguments.seed
-        )
+        before, after, norms, accuracy = measure(network, epochs=arguments.epochs, lr=arguments.lr, seed=arguments.seed)
         growth = [(s.gradients[0] / s.gradients[-1]) ** (1 / (num_blocks - 1)) for s in (before, after)]
         print(f"\n{num_blocks} blocks: validation {100 * accuracy:.1f}% after {arguments.epochs} epochs; gradient norm")
         print(f"before clipping: median {sorted(norms)[len(norms) // 2]:.2g}, largest {max(norms):.2g}; the gradient")
