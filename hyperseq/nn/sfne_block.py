@@ -41,7 +41,7 @@ class SFNEBlock(nn.Module):
 
     Two rows are not the paper's, because theirs would compute nothing: a standardisation behind the channel scores
     divides them out again, and a circular convolution with F, whose mean is 0, has the mean 0, so its channel scores
-    are 0 (docs/differences.md).
+    are 0 (docs/differences.md). The bottleneck starts as a nearly linear map of X, so that many blocks can be stacked.
 
     Args:
         num_spatial_dims: Number of spatial axes d.
@@ -164,8 +164,8 @@ class SFNEBlock(nn.Module):
         differences = nn.init.orthogonal_(torch.empty(num_pairs, num_inputs))
         with torch.no_grad():
             self.bottleneck.weight.mul_(BRANCH_GAIN)
-            column = self.bottleneck.weight[: 2 * num_pairs, start : start + 2 * num_inputs]
-            column.copy_(torch.kron(differences, torch.tensor([[1.0, -1.0], [-1.0, 1.0]])))
+            from_input = self.bottleneck.weight[: 2 * num_pairs, start : start + 2 * num_inputs]
+            from_input.copy_(torch.kron(differences, torch.tensor([[1.0, -1.0], [-1.0, 1.0]])))
 
     def hyper_kernel(self, size: int | Sequence[int] | None = None, rate: float = 1.0) -> Tensor:
         """Generate the global hyper-kernel K, ``(1, in_channels, *size)``; default size: that of training."""
