@@ -47,7 +47,7 @@ def by_loops(block, x, lengths, *, size, training, statistics="running", **optio
     )
 
 
-class HalfOfIts(torch.nn.Module):
+class HalfOfTheInput(torch.nn.Module):
     """Stands for a hyper interaction whose scores are 0."""
 
     def forward(self, x, high_level, *, lengths=None, rate=1.0):
@@ -126,7 +126,7 @@ def test_at_first_pairs_of_outputs_differ_by_a_rotation_of_what_pairs_of_inputs_
         block.bottleneck.weight.mul_(1 - branches.flatten())
     x = cases.normal(3, narrow, 9)
     # a hyper interaction without scores is half of its input
-    block.hyper_interaction = HalfOfIts()
+    block.hyper_interaction = HalfOfTheInput()
     y = block(x)
     rotation = block.bottleneck.weight[0 : wide // 2 * 2 : 2, 8 * narrow : 8 * narrow + 2 * pairs : 2]
     rotated = torch.einsum("oi,bil->bol", rotation, x[:, 0 : 2 * pairs : 2] - x[:, 1 : 2 * pairs : 2]) / 2
