@@ -1,6 +1,7 @@
 """1x1 channel mixing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,15 +34,101 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
     parts = [x] if isinstance(x, Tensor) else list(x)
     _check_parts(parts, weight)
     batch, size = parts[0].shape[0], parts[0].shape[2:]
-    columns = torch.split(weight, [part.shape[1] for part in parts], dim=1)
-    # batched products, summed in place: torch.matmul would copy x to fold the batch into its columns, and a
-    # concatenation would hold a second copy of all parts until backward
-    mixed = torch.bmm(columns[0].expand(batch, -1, -1), parts[0].flatten(2))
-    for column, part in zip(columns[1:], parts[1:], strict=True):
-        mixed.baddbmm_(column.to(mixed.dtype).expand(batch, -1, -1), part.flatten(2).to(mixed.dtype))
+    flat = [part.flatten(2) for part in parts]
+    if len(flat) == 1:
+        # torch.matmul would copy x to fold the batch into its columns
+        mixed = torch.bmm(weight.expand(batch, -1, -1), flat[0])
+    else:
+        dtype = _product_type(flat[0])
+        mixed = _MixParts.apply(  # type: ignore[no-untyped-call]
+            weight.to(_product_type(weight)), *(part.to(dtype) for part in flat)
+        )
     if bias is not None:
         mixed.add_(bias[:, None])
     return mixed.reshape(batch, -1, *size)
+
+
+class _MixParts(torch.autograd.Function):
+    """Products of all parts summed in place; their gradients are slices of a single product.
+
+    A concatenation would hold a second copy of all parts until backward.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, *parts: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, *parts)
+        columns = torch.split(weight.expand(parts[0].shape[0], -1, -1), [part.shape[1] for part in parts], dim=2)
+        mixed = torch.bmm(columns[0], parts[0])
+        for column, part in zip(columns[1:], parts[1:], strict=True):
+            mixed.baddbmm_(column, part)
+        return mixed
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        weight, *parts = ctx.saved_tensors
+        grad_weight: Tensor | None = None
+        grad_parts: Sequence[Tensor | None] = [None] * len(parts)
+        if ctx.needs_input_grad[0]:
+            grad_weight = torch.cat([torch.bmm(grad, part.mT).sum(0) for part in parts], dim=1)
+        if any(ctx.needs_input_grad[1:]):
+            grads = torch.bmm(weight.mT.expand(grad.shape[0], -1, -1), grad)
+            grad_parts = torch.split(grads, [part.shape[1] for part in parts], dim=1)
+        return grad_weight, *grad_parts
+
+
+def multiply_mixings(x: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
+    """Multiply two mixings of one tensor, position by position.
+
+    ``y = (W_0 x + b_0) ⊙ (W_1 x + b_1)``
+
+    Args:
+        x: ``(B, C_in, *S)``.
+        weights: ``(2, C_out, C_in)``.
+        biases: ``(2, C_out)``.
+
+    Returns:
+        ``(B, C_out, *S)``.
+    """
+    check_activations(x, name="x", channels=weights.shape[2])
+    operands = [operand.to(_product_type(operand)) for operand in (x.flatten(2), weights, biases)]
+    product: Tensor = _MultiplyMixings.apply(*operands)  # type: ignore[no-untyped-call]
+    return product.reshape(x.shape[0], -1, *x.shape[2:])
+
+
+class _MultiplyMixings(torch.autograd.Function):
+    """Both mixings are one matrix product, and so are their gradients: x is read, and its gradient written, once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
+        mixed = _mix_both(x, weights, biases)
+        ctx.save_for_backward(x, weights, biases, mixed)
+        return mixed[:, 0] * mixed[:, 1]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, weights, biases, mixed = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # differentiated once more: the kept factors know nothing of where they came from
+            mixed = _mix_both(x, weights, biases)
+        # the gradient of one factor holds the other: both in one product, in turned order
+        grads = (grad[:, None] * mixed).flatten(1, 2)
+        turned = weights.flip(0).flatten(0, 1)
+        grad_x = torch.bmm(turned.mT.expand(x.shape[0], -1, -1), grads)
+        grad_weights = torch.bmm(grads, x.mT).sum(0).reshape(weights.shape).flip(0)
+        grad_biases = grads.sum((0, 2)).reshape(biases.shape).flip(0)
+        return grad_x, grad_weights, grad_biases
+
+
+def _mix_both(x: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
+    both = torch.bmm(weights.flatten(0, 1).expand(x.shape[0], -1, -1), x)
+    return both.add_(biases.flatten()[:, None]).reshape(x.shape[0], 2, -1, x.shape[2])
+
+
+def _product_type(x: Tensor) -> torch.dtype:
+    """Return the type in which a matrix product takes x: that of autocast, which float64 does not follow."""
+    if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
+        return torch.get_autocast_dtype(x.device.type)
+    return x.dtype
 
 
 def _check_parts(parts: list[Tensor], weight: Tensor) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from hyperseq._spatial import check_activations, over_space, spatial_axes
@@ -217,9 +216,11 @@ def check_groups(num_groups: int, channels: int) -> None:
 
 def split_groups(x: Tensor, num_groups: int) -> tuple[Tensor, Tensor | None]:
     """Collect the channels of the even groups and those of the odd groups (None if there is one group)."""
-    groups = rearrange(x, "b (groups c) ... -> b groups c ...", groups=num_groups)
-    odd = groups[:, 1::2].flatten(1, 2) if num_groups > 1 else None
-    return groups[:, 0::2].flatten(1, 2), odd
+    if num_groups == 1:
+        return x, None
+    # chunks, not slices: the gradient of every slice is a full tensor of its own
+    groups = x.chunk(num_groups, dim=1)
+    return torch.cat(groups[0::2], dim=1), torch.cat(groups[1::2], dim=1)
 
 
 def join_groups(even: Tensor, odd: Tensor | None, num_groups: int) -> Tensor:

@@ -1,11 +1,13 @@
 """The recursive gated unit."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from hyperseq._spatial import check_activations, check_count
-from hyperseq.functional import instance_standardize, mix_channels
+from hyperseq.functional import instance_standardize
 from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.mixing import multiply_mixings
 from hyperseq.nn.channel_mixing import ChannelMixing
 
 
@@ -45,7 +47,9 @@ class RecursiveGatedUnit(nn.Module):
         lengths = valid_lengths(lengths, x)
         x = mask_padding(x, lengths)
         # two mixings in a row are one, by the product of their small matrices
-        query = mix_channels(x, weight=self.query.weight @ self.value.weight, bias=self.query.bias)
-        gate = instance_standardize(self.key(x) * query, lengths=lengths)
+        weights = torch.stack([self.key.weight, self.query.weight @ self.value.weight])
+        biases = torch.stack([self.key.bias, self.query.bias])  # type: ignore[list-item]
+        product = multiply_mixings(x, weights, biases)
+        gate = instance_standardize(product, lengths=lengths)
         output: Tensor = self.output(gelu(gate))
         return output

@@ -1,11 +1,11 @@
-"""Laws of the means over space, and of channel mixing."""
+"""Laws of the means over space."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperseq.functional import adaptive_mean_pool, mix_channels, spatial_mean
+from hyperseq.functional import adaptive_mean_pool, spatial_mean
 from tests import cases, reference
 
 
@@ -105,43 +105,3 @@ def test_means_gradcheck():
 def test_pool_error_names_argument_rule_and_value(bins, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         adaptive_mean_pool(torch.zeros(2, 3, 5), bins)
-
-
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
-@cases.over_shapes(cases.SHAPES)
-def test_mixing_equals_loops_with_gradients(shape, bias):
-    leaves = [cases.normal(*shape), cases.normal(4, shape[1], seed=1)] + [cases.normal(4, seed=2)] * bias
-    truth = torch.stack([reference.mix_channels(sample, *leaves[1:]) for sample in leaves[0]])
-    cases.assert_same_with_gradients(mix_channels(*leaves), truth, leaves)
-
-
-def test_mixing_gradcheck_once_and_twice():
-    leaves = (cases.normal(2, 2, 3), cases.normal(2, 2, seed=1), cases.normal(2, seed=2))
-    assert torch.autograd.gradcheck(mix_channels, leaves)
-    assert torch.autograd.gradgradcheck(mix_channels, leaves)
-
-
-def test_mixing_non_contiguous_input_changes_nothing():
-    x, weight = cases.normal(2, 3, 4, 5).detach(), cases.normal(4, 3, seed=1)
-    swapped = x.transpose(2, 3).contiguous().transpose(2, 3)
-    assert not swapped.is_contiguous()
-    cases.assert_close(mix_channels(swapped, weight), mix_channels(x, weight), tolerance=1e-13)
-
-
-@cases.over_half_types
-def test_mixing_half_types_keep_their_type_and_lose_only_their_own_digits(dtype):
-    x, weight, bias = (
-        cases.normal(2, 30, 9, dtype=dtype),
-        cases.normal(4, 30, seed=1, dtype=dtype),
-        cases.normal(4, seed=2, dtype=dtype),
-    )
-    found, truth = mix_channels(x, weight, bias), mix_channels(x.double(), weight.double(), bias.double())
-    assert found.dtype == dtype
-    # the sum of products is rounded once, its sum with the bias once more
-    assert cases.relative_error(found, truth) < 1.1 * torch.finfo(dtype).eps
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 5), (2, 3), (2, 3, 0)], ids=cases.shape_id)
-def test_mixing_error_names_argument_rule_and_value(shape):
-    with pytest.raises(ValueError, match=rf"^x must .*, got .*{', '.join(map(str, shape))}"):
-        mix_channels(torch.zeros(shape), torch.zeros(5, 3))
