@@ -34,46 +34,15 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
     parts = [x] if isinstance(x, Tensor) else list(x)
     _check_parts(parts, weight)
     batch, size = parts[0].shape[0], parts[0].shape[2:]
-    flat = [part.flatten(2) for part in parts]
-    if len(flat) == 1:
-        # torch.matmul would copy x to fold the batch into its columns
-        mixed = torch.bmm(weight.expand(batch, -1, -1), flat[0])
-    else:
-        dtype = _product_type(flat[0])
-        mixed = _MixParts.apply(  # type: ignore[no-untyped-call]
-            weight.to(_product_type(weight)), *(part.to(dtype) for part in flat)
-        )
+    columns = torch.split(weight, [part.shape[1] for part in parts], dim=1)
+    # batched products, summed in place: torch.matmul would copy x to fold the batch into its columns, and a
+    # concatenation would hold a second copy of all parts until backward
+    mixed = torch.bmm(columns[0].expand(batch, -1, -1), parts[0].flatten(2))
+    for column, part in zip(columns[1:], parts[1:], strict=True):
+        mixed.baddbmm_(column.to(mixed.dtype).expand(batch, -1, -1), part.flatten(2).to(mixed.dtype))
     if bias is not None:
         mixed.add_(bias[:, None])
     return mixed.reshape(batch, -1, *size)
-
-
-class _MixParts(torch.autograd.Function):
-    """Products of all parts summed in place; their gradients are slices of a single product.
-
-    A concatenation would hold a second copy of all parts until backward.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, *parts: Tensor) -> Tensor:
-        ctx.save_for_backward(weight, *parts)
-        columns = torch.split(weight.expand(parts[0].shape[0], -1, -1), [part.shape[1] for part in parts], dim=2)
-        mixed = torch.bmm(columns[0], parts[0])
-        for column, part in zip(columns[1:], parts[1:], strict=True):
-            mixed.baddbmm_(column, part)
-        return mixed
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        weight, *parts = ctx.saved_tensors
-        grad_weight: Tensor | None = None
-        grad_parts: Sequence[Tensor | None] = [None] * len(parts)
-        if ctx.needs_input_grad[0]:
-            grad_weight = torch.cat([torch.bmm(grad, part.mT).sum(0) for part in parts], dim=1)
-        if any(ctx.needs_input_grad[1:]):
-            grads = torch.bmm(weight.mT.expand(grad.shape[0], -1, -1), grad)
-            grad_parts = torch.split(grads, [part.shape[1] for part in parts], dim=1)
-        return grad_weight, *grad_parts
 
 
 def multiply_mixings(x: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
