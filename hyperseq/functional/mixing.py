@@ -82,15 +82,14 @@ class _MultiplyMixings(torch.autograd.Function):
         # the gradient of one factor holds the other: both in one product, in turned order
         grads = (grad[:, None] * mixed).flatten(1, 2)
         turned = weights.flip(0).flatten(0, 1)
-        grad_x = torch.bmm(turned.mT.expand(x.shape[0], -1, -1), grads)
+        grad_x = mix_channels(grads, turned.mT)
         grad_weights = torch.bmm(grads, x.mT).sum(0).reshape(weights.shape).flip(0)
         grad_biases = grads.sum((0, 2)).reshape(biases.shape).flip(0)
         return grad_x, grad_weights, grad_biases
 
 
 def _mix_both(x: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
-    both = torch.bmm(weights.flatten(0, 1).expand(x.shape[0], -1, -1), x)
-    return both.add_(biases.flatten()[:, None]).reshape(x.shape[0], 2, -1, x.shape[2])
+    return mix_channels(x, weights.flatten(0, 1), biases.flatten()).reshape(x.shape[0], 2, -1, x.shape[2])
 
 
 def _product_type(x: Tensor) -> torch.dtype:
