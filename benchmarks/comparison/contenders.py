@@ -20,7 +20,7 @@ from tasks.images.mnist import MNIST
 CONFIG = Path(__file__).parents[2] / "configs/images/smnist.yaml"
 
 PEERS = ("transformer", "gru", "dilated")
-LEARNING_RATES = {"transformer": 1e-3, "gru": 5e-3, "dilated": 5e-3}
+LEARNING_RATES = {"transformer": 1e-3, "gru": 2e-3, "dilated": 5e-3}
 WEIGHT_DECAY = 0.01
 """Of the matrices of the peers; what the config says is that of the Terminator."""
 

@@ -109,7 +109,7 @@ def markdown(documents: Documents, *, picture: str) -> str:
             f"| {mean(point['samples'] / point['seconds'] for point in last):,.0f} "
             f"| {mean_and_spread([_half_time(document) for document in group])} "
             f"| {mean_and_spread([document['test']['accuracy'] for document in group])} "
-            f"| {', '.join(str(document['seed']) for document in group)} |"
+            f"| {', '.join(map(_seed, group))} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -166,7 +166,14 @@ def _conditions(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _half_time(document: dict[str, Any]) -> float:
-    return next(point["accuracy"] for point in document["curve"] if point["seconds"] >= document["seconds"] / 2)
+    curve = document["curve"]
+    reached = (point["accuracy"] for point in curve if point["seconds"] >= document["seconds"] / 2)
+    return next(reached, curve[-1]["accuracy"])
+
+
+def _seed(document: dict[str, Any]) -> str:
+    last = document["curve"][-1]
+    return f"{document['seed']} (diverged after {last['seconds']:.0f} s)" if last["diverged"] else str(document["seed"])
 
 
 def _commit(document: dict[str, Any]) -> str:

@@ -57,10 +57,8 @@ def train(
         num_points: Validations, evenly spread over the seconds; the last when all are spent.
 
     Returns:
-        What to test, and one point of the curve for each validation.
-
-    Raises:
-        RuntimeError: If the gradient is infinite or undefined.
+        What to test, and one point of the curve for each validation. Where a gradient is infinite or undefined, training
+        ends before that step, and the last point says `diverged`: that is a result, too.
     """
     model, device = contender.model, next(contender.model.parameters()).device
     optimizer = torch.optim.AdamW(contender.groups, fused=True)
@@ -79,18 +77,23 @@ def train(
             group["lr"] = peak * rate_factor(spent / seconds, warmup=warmup)
         optimizer.zero_grad()
         contender.loss(model, x, y).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), gradient_clip, error_if_nonfinite=True)
-        optimizer.step()
-        if average:
-            average.update_parameters(model)
+        diverged = not nn.utils.clip_grad_norm_(model.parameters(), gradient_clip).isfinite()
+        if not diverged:
+            optimizer.step()
+            steps, samples = steps + 1, samples + len(y)
+            if average:
+                average.update_parameters(model)
         due = seconds * (len(curve) + 1) / num_points
         if spent + time.perf_counter() - started >= due:
             synchronize()
         spent += time.perf_counter() - started
-        steps, samples = steps + 1, samples + len(y)
-        if spent >= due:
-            curve.append({"seconds": round(spent, 2), "steps": steps, "samples": samples, **score(scored, val_batches)})
-            print(f"  {spent:7.1f} s  step {steps:,}  validation {100 * curve[-1]['accuracy']:.2f}%", flush=True)
+        if diverged or spent >= due:
+            point = {"seconds": round(spent, 2), "steps": steps, "samples": samples, "diverged": diverged}
+            curve.append(point | score(scored, val_batches))
+            word = ", diverged" if diverged else ""
+            print(f"  {spent:7.1f} s  step {steps:,}  validation {100 * curve[-1]['accuracy']:.2f}%{word}", flush=True)
+        if diverged:
+            break
     return scored, curve
 
 

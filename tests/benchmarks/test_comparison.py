@@ -1,4 +1,6 @@
+import itertools
 import json
+import math
 import re
 from math import cos, sin
 from types import SimpleNamespace
@@ -123,13 +125,16 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(training, "score", scored_slowly)
 
-    def run(ema_decay=None):
+    def run(ema_decay=None, diverges_after=math.inf):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
         groups = [{"params": list(model.parameters()), "lr": 0.5}]
 
+        num_losses = itertools.count()
+
         def loss(model, x, y):
-            return nn.functional.cross_entropy(model(x), y)
+            value = nn.functional.cross_entropy(model(x), y)
+            return value * math.nan if next(num_losses) >= diverges_after else value
 
         labels = torch.arange(12) % 2
         x = torch.randn(12, 1, 4) + 3 * labels[:, None, None]
@@ -161,6 +166,14 @@ def test_what_is_scored_is_the_network_or_the_average_of_its_weights(trained):
     assert not torch.equal(told.final[1].weight, told.model[1].weight)
 
 
+def test_a_network_whose_gradient_is_no_number_is_scored_as_it_was_and_trains_no_further(trained):
+    told = trained(diverges_after=2)
+    assert [point["diverged"] for point in told.curve] == [True]
+    assert told.curve[0]["steps"] == 2 and told.curve[0]["samples"] == 10
+    assert all(parameter.isfinite().all() for parameter in told.model.parameters())
+    assert not any(point["diverged"] for point in trained().curve)
+
+
 @pytest.mark.parametrize("mode", [True, False])
 def test_scores_count_samples_and_leave_the_mode_alone(trained, mode):
     told = trained()
@@ -175,9 +188,10 @@ def test_scores_count_samples_and_leave_the_mode_alone(trained, mode):
 def document(network, seed=0, accuracy=0.9, **changed):
     facts = {"device": "a machine", "threads": 1, "torch": "2.0", "commit": "0123456789", "uncommitted_changes": False}
     curve = [
-        {"seconds": 300.0 * number, "steps": 50 * number, "samples": 2500 * number, "accuracy": accuracy * number / 2}
+        {"seconds": 300.0 * number, "steps": 50 * number, "samples": 2500 * number, "accuracy": accuracy * number / 2,
+         "diverged": False}
         for number in (1, 2)
-    ]
+    ]  # fmt: skip
     told = {
         "network": network, "parameters": 98544, "seed": seed, "seconds": 600.0, "warmup": 0.3, "gradient_clip": 1.0,
         "ema_decay": None, "label_smoothing": 0.05, "batch_size": 50, "lr": 0.005, "weight_decay": 0.01,
@@ -217,6 +231,14 @@ def test_the_report_is_a_table_and_a_picture_beside_the_folder(tmp_path):
 def test_seeds_are_averaged_and_counted():
     told = table(markdown([document("gru", 0, 0.9), document("gru", 1, 0.8)], picture="a.png"))
     assert told == [["GRU", "98,544", "0.005", "100", "8", "42.50 ± 3.54%", "85.00 ± 7.07%", "0, 1"]]
+
+
+def test_a_diverged_run_is_told():
+    told = document("gru")
+    told["curve"] = [told["curve"][0] | {"seconds": 200.0, "diverged": True}]
+    assert table(markdown([told], picture="a.png")) == [
+        ["GRU", "98,544", "0.005", "50", "12", "45.00%", "90.00%", "0 (diverged after 200 s)"]
+    ]
 
 
 def test_uncommitted_changes_are_told():
