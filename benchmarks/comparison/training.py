@@ -57,8 +57,8 @@ def train(
         num_points: Validations, evenly spread over the seconds; the last when all are spent.
 
     Returns:
-        What to test, and one point of the curve for each validation. Where a gradient is infinite or undefined, training
-        ends before that step, and the last point says `diverged`: that is a result, too.
+        What to test, and one point of the curve for each validation. Where a gradient is infinite or undefined,
+        training ends before that step, and the last point says `diverged`: that is a result, too.
     """
     model, device = contender.model, next(contender.model.parameters()).device
     optimizer = torch.optim.AdamW(contender.groups, fused=True)
