@@ -123,40 +123,76 @@ class _SpectralProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, fft_size: tuple[int, ...], kernel: Tensor, *signals: Tensor) -> tuple[Tensor, ...]:
-        axes = spatial_axes(kernel)
-        spectra = [torch.fft.rfftn(x, s=fft_size, dim=axes) for x in (kernel, *signals)]
-        outputs = tuple(torch.fft.irfftn(spectra[0] * spectrum, s=fft_size, dim=axes) for spectrum in spectra[1:])
-        # backward needs the conjugates only; taking them in place saves it a copy of each
-        conjugates = [spectrum.conj_physical_() for spectrum in spectra]
+        convolve = _convolve_as_one if torch.compiler.is_compiling() else _convolve
+        results = convolve(kernel, signals, fft_size)
+        outputs, conjugates = results[: len(signals)], results[len(signals) :]
         ctx.save_for_backward(kernel, *signals, *conjugates)
-        ctx.fft_size, ctx.axes = fft_size, axes
-        return outputs
+        ctx.fft_size = fft_size
+        return tuple(outputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         inputs, conjugates = ctx.saved_tensors[: 1 + len(grads)], ctx.saved_tensors[1 + len(grads) :]
+        axes, origin = spatial_axes(inputs[0]), [0] * len(ctx.fft_size)
         if torch.is_grad_enabled():
             # differentiated once more: the kept spectra know nothing of where they came from
-            conjugates = [torch.fft.rfftn(x, s=ctx.fft_size, dim=ctx.axes).conj() for x in inputs]
-        kernel, *signals = conjugates
-        spectra = [torch.fft.rfftn(grad, s=ctx.fft_size, dim=ctx.axes) for grad in grads]
-        results: list[Tensor | None] = [None] * (1 + len(signals))
-        if ctx.needs_input_grad[1]:
-            correlation = signals[0] * spectra[0]
-            for signal, grad in zip(signals[1:], spectra[1:], strict=True):
-                correlation.addcmul_(signal, grad)
-            if kernel.shape[0] == 1:
-                correlation = correlation.sum(0, keepdim=True)
-            results[0] = correlation
-        for index, grad in enumerate(spectra, start=1):
-            if ctx.needs_input_grad[1 + index]:
-                # in place where nobody else will read it: a new tensor of this size costs as much as the product
-                results[index] = kernel * grad if torch.is_grad_enabled() else grad.mul_(kernel)
-        origin = [0] * len(ctx.axes)
+            conjugates = [torch.fft.rfftn(x, s=ctx.fft_size, dim=axes).conj() for x in inputs]
+        correlate = _correlate_as_one if torch.compiler.is_compiling() else _correlate
+        results = iter(correlate(conjugates, grads, ctx.fft_size, list(ctx.needs_input_grad[1:])))
         return None, *(
-            None if x is None else crop(torch.fft.irfftn(x, s=ctx.fft_size, dim=ctx.axes), start=origin, size=size)
-            for x, size in zip(results, map(spatial_size, inputs), strict=True)
+            crop(next(results), start=origin, size=spatial_size(x)) if needed else None
+            for x, needed in zip(inputs, ctx.needs_input_grad[1:], strict=True)
         )
+
+
+def _convolve(kernel: Tensor, signals: Sequence[Tensor], fft_size: Sequence[int]) -> list[Tensor]:
+    """Convolve each signal with the kernel; also return the conjugate spectra of the kernel and the signals."""
+    axes = spatial_axes(kernel)
+    spectra = [torch.fft.rfftn(x, s=fft_size, dim=axes) for x in (kernel, *signals)]
+    outputs = [torch.fft.irfftn(spectra[0] * spectrum, s=fft_size, dim=axes) for spectrum in spectra[1:]]
+    # backward needs the conjugates only; taking them in place saves it a copy of each
+    return outputs + [spectrum.conj_physical_() for spectrum in spectra]
+
+
+def _correlate(
+    conjugates: Sequence[Tensor], grads: Sequence[Tensor], fft_size: Sequence[int], needed: Sequence[bool]
+) -> list[Tensor]:
+    """Return the gradients of `_convolve`, of the kernel and of the signals, as far as they are needed."""
+    axes = spatial_axes(grads[0])
+    kernel, *signals = conjugates
+    spectra = [torch.fft.rfftn(grad, s=fft_size, dim=axes) for grad in grads]
+    results = []
+    if needed[0]:
+        correlation = signals[0] * spectra[0]
+        for signal, grad in zip(signals[1:], spectra[1:], strict=True):
+            correlation.addcmul_(signal, grad)
+        results.append(correlation.sum(0, keepdim=True) if kernel.shape[0] == 1 else correlation)
+    for grad, wanted in zip(spectra, needed[1:], strict=True):
+        if wanted:
+            # in place where nobody else will read it: a new tensor of this size costs as much as the product
+            results.append(kernel * grad if torch.is_grad_enabled() else grad.mul_(kernel))
+    return [torch.fft.irfftn(result, s=fft_size, dim=axes) for result in results]
+
+
+# To a compiler, which cannot fuse complex numbers and copies where they change in place, each is one step.
+_convolve_as_one = torch.library.custom_op("hyperseq::convolve", _convolve, mutates_args=())
+_correlate_as_one = torch.library.custom_op("hyperseq::correlate", _correlate, mutates_args=())
+
+
+@_convolve_as_one.register_fake
+def _(kernel: Tensor, signals: Sequence[Tensor], fft_size: Sequence[int]) -> list[Tensor]:
+    outputs = [x.new_empty(*x.shape[:2], *fft_size) for x in signals]
+    half = *fft_size[:-1], fft_size[-1] // 2 + 1
+    complex_type = torch.view_as_complex(kernel.new_empty(2)).dtype
+    return outputs + [x.new_empty(*x.shape[:2], *half, dtype=complex_type) for x in (kernel, *signals)]
+
+
+@_correlate_as_one.register_fake
+def _(
+    conjugates: Sequence[Tensor], grads: Sequence[Tensor], fft_size: Sequence[int], needed: Sequence[bool]
+) -> list[Tensor]:
+    batches = [x.shape[0] for x, wanted in zip(conjugates, needed, strict=True) if wanted]
+    return [grads[0].new_empty(batch, grads[0].shape[1], *fft_size) for batch in batches]
 
 
 def _fold(linear: Tensor, lengths: Tensor, size: int) -> Tensor:

@@ -34,6 +34,9 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
     parts = [x] if isinstance(x, Tensor) else list(x)
     _check_parts(parts, weight)
     batch, size = parts[0].shape[0], parts[0].shape[2:]
+    if torch.compiler.is_compiling() and len(parts) > 1:
+        # compiled code writes the parts to where one product reads them, and would copy for a sum in place
+        parts = [torch.cat(parts, dim=1)]
     columns = torch.split(weight, [part.shape[1] for part in parts], dim=1)
     # batched products, summed in place: torch.matmul would copy x to fold the batch into its columns, and a
     # concatenation would hold a second copy of all parts until backward
