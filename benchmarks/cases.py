@@ -95,7 +95,7 @@ def sequential_mnist_step() -> Contenders:
         kept = trained.hyper_kernels()
     compiled = _compiled(hyperseq.Terminator(1, 1, size=length, channels=[16, 32, 64]))
     optimizers = [
-        torch.optim.AdamW([*network.parameters(), *head.parameters()], lr=1e-3)
+        torch.optim.AdamW([*network.parameters(), *head.parameters()], lr=1e-3, fused=True)
         for network in (terminator, compiled, gru)
     ]
 

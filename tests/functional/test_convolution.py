@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperseq.functional import direct_conv, fft_conv
+from hyperseq.functional.convolution import _convolve, _convolve_as_one, _correlate_as_one
 from tests import cases, reference
 
 over_functions = pytest.mark.parametrize("convolve", [fft_conv, direct_conv])
@@ -147,3 +148,15 @@ def test_gradcheck(convolve, mode):
 def test_error_names_argument_rule_and_value(convolve, signal, kernel, mode, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         convolve(torch.zeros(signal), torch.zeros(kernel), mode=mode)
+
+
+# What torch.compile sees as one step.
+
+
+@pytest.mark.parametrize("size", [(7,), (8,), (1,), (4, 6), (5, 3)])
+@pytest.mark.parametrize("kernel_batch", [1, 2])
+def test_to_a_compiler_a_convolution_and_its_gradient_are_what_they_say_to_be(size, kernel_batch):
+    kernel, signals = torch.randn(kernel_batch, 3, *size), [torch.randn(2, 3, *size) for _ in range(2)]
+    torch.library.opcheck(_convolve_as_one, (kernel, signals, size))
+    conjugates = _convolve(kernel, signals, size)[2:]
+    torch.library.opcheck(_correlate_as_one, (conjugates, signals, size, [True, False, True]))

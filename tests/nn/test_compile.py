@@ -16,10 +16,11 @@ def _forget_programs():
     torch.compiler.reset()
 
 
-def test_a_compiled_block_is_one_program_with_the_same_values_and_gradients():
+@pytest.mark.parametrize("size", [(7,), (5, 6)])
+def test_a_compiled_block_is_one_program_with_the_same_values_and_gradients(size):
     torch.manual_seed(0)
-    block = SFNEBlock(1, 2, 4, size=7).double()
-    x = cases.normal(3, 2, 7)
+    block = SFNEBlock(len(size), 2, 4, size=size).double()
+    x = cases.normal(3, 2, *size)
     # all of torch.compile but the last step, the C++ compiler, which not every machine has
     compiled = torch.compile(block, backend="aot_eager", dynamic=False, fullgraph=True)
     cases.assert_same_with_gradients(compiled(x), block(x), [x, *block.parameters()])
