@@ -68,9 +68,9 @@ def train(
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
     scored = average.module if average else model
     batches, curve = _endless(train_batches), []
-    spent, steps, samples = 0.0, 0, 0
+    spent, steps, samples, diverged = 0.0, 0, 0, False
     model.train()
-    while spent < seconds:
+    while spent < seconds and not diverged:
         started = time.perf_counter()
         x, y = _inputs(next(batches), device)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -92,8 +92,6 @@ def train(
             curve.append(point | score(scored, val_batches))
             word = ", diverged" if diverged else ""
             print(f"  {spent:7.1f} s  step {steps:,}  validation {100 * curve[-1]['accuracy']:.2f}%{word}", flush=True)
-        if diverged:
-            break
     return scored, curve
 
 
