@@ -33,5 +33,5 @@ def transformer_layer(width: int) -> nn.Module:
     return nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
 
 
-LONGEST = {"Transformer layer": 4096, "GRU": 16384, "separable convolution": 262144}
+LONGEST = {"Transformer layer": 4096, "GRU": 4096, "separable convolution": 262144}
 """Longest sequence each is timed at: past it one call takes minutes, or more memory than there is."""
