@@ -34,4 +34,4 @@ def transformer_layer(width: int) -> nn.Module:
 
 
 LONGEST = {"Transformer layer": 4096, "GRU": 4096, "separable convolution": 262144}
-"""Longest sequence each is timed at: past it one call takes minutes, or more memory than there is."""
+"""Longest sequence each is timed at: past it one call takes seconds to minutes, or more memory than there is."""
