@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import Timing
-from tasks.common.environment import processor_name
+from tasks.runs.provenance import processor_name
 
 Rows = list[dict[str, object]]
 

@@ -8,7 +8,8 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from hyperseq._spatial import check_choice, spatial_size
+from hyperseq._axes import spatial_size
+from hyperseq._checks import check_choice
 
 
 def slow_neural_loss(hyper_kernels: Sequence[Tensor], *, pairs: Literal["all", "consecutive"] = "all") -> Tensor:

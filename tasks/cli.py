@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(words: list[str]) -> None:
     # Imported here: the other verbs, help and the note on what is missing answer at once, and without Lightning.
     from hyperseq.allocator import keep_freed_memory
-    from tasks.common.quiet import quiet
-    from tasks.common.training_cli import FAILURES, TrainingCLI
+    from tasks.training.trainer_cli import FAILURES, TrainingCLI
+    from tasks.training.warning_filters import quiet
 
     keep_freed_memory()
     with quiet():
@@ -75,8 +75,8 @@ def _train(words: list[str]) -> None:
 
 
 def _results(words: list[str]) -> None:
-    from tasks.common.console import make_console
-    from tasks.common.results import find_groups, print_results
+    from tasks.console import make_console
+    from tasks.results.runs_table import find_groups, print_results
 
     parser = argparse.ArgumentParser("hyperseq results", description="The table of what runs reached.")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a run folder, or a folder of runs")
@@ -91,7 +91,7 @@ def _results(words: list[str]) -> None:
 
 
 def _publish(words: list[str]) -> None:
-    from tasks.common.published import publish
+    from tasks.results.publish import publish
 
     parser = argparse.ArgumentParser(
         "hyperseq publish",
@@ -110,8 +110,8 @@ def _publish(words: list[str]) -> None:
 
 
 def _data(words: list[str]) -> None:
-    from tasks.common.console import make_console
-    from tasks.common.data_command import check, find_names, load_data_set, prepare
+    from tasks.console import make_console
+    from tasks.data.prepare import check, find_names, load_data_set, prepare
 
     parser = argparse.ArgumentParser("hyperseq data", description="The public data sets on disk.")
     verbs = parser.add_subparsers(dest="verb", required=True)

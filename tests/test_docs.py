@@ -172,7 +172,7 @@ class Reader:
 
     def hyperseq(self, arguments):
         from tasks.cli import main
-        from tasks.common.data_command import find_names
+        from tasks.data.prepare import find_names
 
         if arguments[0] == "data":
             # Fetching would need the network; that it works is tested beside its code.

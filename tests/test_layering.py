@@ -10,20 +10,32 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+GROUPS = ("images", "lra", "series", "speech")
+LEAVES = ("hyperseq._axes", "hyperseq._checks")
+TASK_LEAVES = ("tasks.errors", "tasks.console")
+
 # A part of the project is what the first two words of a module's name say. Beside itself it may import these.
 MAY_IMPORT = {
     "hyperseq": {"hyperseq"},
-    "hyperseq._spatial": set(),
-    "hyperseq.functional": {"hyperseq._spatial"},
-    "hyperseq.nn": {"hyperseq._spatial", "hyperseq.functional"},
-    "hyperseq.losses": {"hyperseq._spatial", "hyperseq.functional", "hyperseq.nn"},
-    "hyperseq.optim": {"hyperseq._spatial", "hyperseq.functional", "hyperseq.nn"},
-    "hyperseq.backbones": {"hyperseq._spatial", "hyperseq.functional", "hyperseq.nn"},
-    "hyperseq.adapters": {"hyperseq._spatial", "hyperseq.functional", "hyperseq.nn"},
+    "hyperseq._axes": set(),
+    "hyperseq._checks": {"hyperseq._axes"},
+    "hyperseq.functional": {*LEAVES},
+    "hyperseq.nn": {*LEAVES, "hyperseq.functional"},
+    "hyperseq.losses": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
+    "hyperseq.optim": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
+    "hyperseq.backbones": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
     "hyperseq.*": set(),
-    "tasks.common": {"hyperseq"},
-    "tasks.*": {"hyperseq", "tasks.common"},
+    "tasks.errors": set(),
+    "tasks.console": set(),
+    "tasks.data": {"hyperseq", *TASK_LEAVES},
+    "tasks.learning": {"hyperseq", *TASK_LEAVES, "tasks.data"},
+    "tasks.runs": {"hyperseq", *TASK_LEAVES},
+    **{f"tasks.{group}": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning"} for group in GROUPS},
+    "tasks.training": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs"},
+    "tasks.results": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
+    "tasks.estimators": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
     "tasks.cli": {"hyperseq", "tasks"},
+    "tasks.*": set(),
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.report": {"benchmarks", "tasks"},
@@ -144,36 +156,47 @@ GOOD = [
     ("hyperseq/nn/a.py", "from ..functional import b"),
     ("hyperseq/losses.py", "from hyperseq.functional import b"),
     ("hyperseq/functional/a.py", "import math, torch.nn.functional, scipy.special\nfrom einops import rearrange"),
-    ("tasks/images/a.py", "import hyperseq\nfrom tasks.common import b\nfrom tasks.images import c"),
+    ("tasks/images/a.py", "import hyperseq\nfrom tasks.data import b\nfrom tasks.images import c"),
     ("tasks/cli.py", "import tasks.images.a, pytorch_lightning"),
     ("tasks/speech/a.py", "def load():\n    import torchaudio"),
     ("benchmarks/a.py", "from hyperseq.nn import b\nfrom tests.reference import c"),
 ]
 BAD = [
-    ("hyperseq/_spatial.py", "from hyperseq.functional import b"),
+    ("hyperseq/_axes.py", "from hyperseq.functional import b"),
     ("hyperseq/functional/a.py", "from hyperseq import nn"),
     ("hyperseq/functional/a.py", "import hyperseq.nn.b"),
     ("hyperseq/functional/a.py", "from ..nn import b"),
     ("hyperseq/functional/a.py", "def later():\n    from hyperseq import Terminator"),
     ("hyperseq/nn/a.py", "from hyperseq.backbones import b"),
     ("hyperseq/nn/a.py", "import hyperseq"),
-    ("hyperseq/backbones/a.py", "from hyperseq import adapters"),
-    ("hyperseq/adapters.py", "from hyperseq.backbones import b"),
+    ("hyperseq/backbones/a.py", "from hyperseq import losses"),
+    ("from hyperseq.backbones import b"),
     ("hyperseq/unknown.py", "from hyperseq import nn"),
-    ("hyperseq/nn/a.py", "from tasks.common import b"),
+    ("hyperseq/nn/a.py", "from tasks.data import b"),
     ("hyperseq/nn/a.py", "from tests import reference"),
     ("hyperseq/nn/a.py", "import pandas"),
     *[("hyperseq/nn/a.py", f"import {package}") for package in TRAINING_ONLY],
-    ("tasks/common/a.py", "from tasks.images import b"),
-    ("tasks/common/a.py", "from tasks import cli"),
+    ("tasks/data/a.py", "from tasks.images import b"),
+    ("tasks/data/a.py", "from tasks.learning import b"),
+    ("tasks/learning/a.py", "from tasks.training import b"),
+    ("tasks/learning/a.py", "from tasks.runs import b"),
+    ("tasks/runs/a.py", "from tasks.data import b"),
+    ("tasks/training/a.py", "from tasks.results import b"),
+    ("tasks/training/a.py", "from tasks.images import b"),
+    ("tasks/results/a.py", "from tasks.estimators import b"),
+    ("tasks/estimators/a.py", "from tasks.results import b"),
+    ("tasks/errors.py", "from tasks import console"),
+    ("tasks/lra/a.py", "from tasks.images import b"),
+    ("tasks/unknown/a.py", "from tasks.data import b"),
+    ("tasks/data/a.py", "from tasks import cli"),
     ("tasks/images/a.py", "from tasks import speech"),
     ("tasks/images/a.py", "import tasks.cli"),
     ("tasks/images/a.py", "from tests.reference import b"),
     ("tasks/images/a.py", "def load():\n    import torchaudio"),
     ("tasks/speech/a.py", "import torchaudio"),
     ("tasks/speech/a.py", "class Load:\n    from torchaudio.transforms import MFCC"),
-    ("benchmarks/a.py", "from hyperseq._spatial import b"),
-    ("benchmarks/a.py", "from tasks.common import b"),
+    ("benchmarks/a.py", "from hyperseq._axes import b"),
+    ("benchmarks/a.py", "from tasks.data import b"),
 ]
 
 
@@ -182,10 +205,11 @@ def project(tmp_path):
     """An empty project with the folders of this one."""
     for folder in ("nn", "functional", "backbones"):
         (tmp_path / "hyperseq" / folder).mkdir(parents=True)
-    for folder in ("common", "images", "speech"):
+    for folder in ("data", "learning", "runs", "training", "results", "estimators", *GROUPS):
         (tmp_path / "tasks" / folder).mkdir(parents=True)
+    (tmp_path / "tasks" / "unknown").mkdir()
     (tmp_path / "benchmarks").mkdir()
-    for file in ("hyperseq/_spatial.py", "hyperseq/adapters.py", "tasks/cli.py"):
+    for file in ("hyperseq/_axes.py", "tasks/cli.py"):
         (tmp_path / file).touch()
     return tmp_path
 

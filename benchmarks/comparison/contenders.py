@@ -13,9 +13,9 @@ from benchmarks.comparison.networks import GRU, DilatedConvolutions, Transformer
 from hyperseq import Terminator
 from hyperseq.losses import slow_neural_loss
 from hyperseq.optim import param_groups
-from tasks.common.classifier import Classifier
-from tasks.common.config_options import read_options
 from tasks.images.mnist import MNIST
+from tasks.learning.classifier import Classifier
+from tasks.training.resolved_config import read_options
 
 CONFIG = Path(__file__).parents[2] / "configs/images/smnist.yaml"
 

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks.comparison.contenders import Contender
 from benchmarks.timing import synchronize
-from tasks.common.batches import Batch
-from tasks.common.schedules import along_cosine
+from tasks.data.batches import Batch
+from tasks.learning.schedules import along_cosine
 
 Point = dict[str, float]
 

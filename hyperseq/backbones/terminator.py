@@ -5,8 +5,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from hyperseq._spatial import as_size, check_activations, check_count, spatial_size
-from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq._axes import spatial_size
+from hyperseq._checks import as_size, check_activations, check_count
+from hyperseq.functional.padding import mask_padding, valid_lengths
 from hyperseq.nn import ChannelMixing, SFNEBlock
 from hyperseq.nn.standardization import Statistics
 

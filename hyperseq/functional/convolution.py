@@ -10,10 +10,11 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from hyperseq._spatial import check_activations, check_choice, check_rank_matches, crop, spatial_axes, spatial_size
-from hyperseq.functional.lengths import mask_padding
-from hyperseq.functional.precision import at_least_float32
-from hyperseq.functional.sliding_window import slide
+from hyperseq._axes import crop, spatial_axes, spatial_size
+from hyperseq._checks import check_activations, check_choice, check_rank_matches
+from hyperseq.functional._precision import at_least_float32
+from hyperseq.functional._sliding_window import slide
+from hyperseq.functional.padding import mask_padding
 
 MODES = ("circular", "causal", "same")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperseq._spatial import as_size
+from hyperseq._checks import as_size
 
 
 def coordinate_grid(

@@ -10,11 +10,12 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from hyperseq._spatial import check_activations, check_choice, check_rank_matches, check_same_size, spatial_size
+from hyperseq._axes import spatial_size
+from hyperseq._checks import check_activations, check_choice, check_rank_matches, check_same_size
+from hyperseq.functional._precision import at_least_float32
+from hyperseq.functional._sliding_window import slide
 from hyperseq.functional.convolution import check_mode_rank, convolve_shared
-from hyperseq.functional.lengths import mask_padding, valid_lengths
-from hyperseq.functional.precision import at_least_float32
-from hyperseq.functional.sliding_window import slide
+from hyperseq.functional.padding import mask_padding, valid_lengths
 
 MODES = ("circular", "causal", "matmul", "product")
 

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from hyperseq._spatial import check_activations, check_same_size, over_space
-from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq._axes import over_space
+from hyperseq._checks import check_activations, check_same_size
+from hyperseq.functional.padding import mask_padding, valid_lengths
 from hyperseq.functional.pooling import spatial_mean
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperseq._spatial import as_size, check_activations, spatial_axes, spatial_size
-from hyperseq.functional.lengths import mask_padding, valid_lengths
-from hyperseq.functional.precision import at_least_float32
+from hyperseq._axes import spatial_axes, spatial_size
+from hyperseq._checks import as_size, check_activations
+from hyperseq.functional._precision import at_least_float32
+from hyperseq.functional.padding import mask_padding, valid_lengths
 
 STRETCH = 2048
 

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hyperseq._spatial import check_activations, over_space, spatial_axes
-from hyperseq.functional.lengths import mask_padding, valid_lengths
-from hyperseq.functional.precision import at_least_float32
+from hyperseq._axes import over_space, spatial_axes
+from hyperseq._checks import check_activations
+from hyperseq.functional._precision import at_least_float32
+from hyperseq.functional.padding import mask_padding, valid_lengths
 
 
 def instance_standardize(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hyperseq._spatial import check_count
+from hyperseq._checks import check_count
 from hyperseq.functional import mix_channels
 
 

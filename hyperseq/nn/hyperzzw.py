@@ -7,11 +7,12 @@ from typing import Literal, overload
 import torch
 from torch import Tensor, nn
 
-from hyperseq._spatial import as_size, check_activations, check_choice, check_count, check_same_size, spatial_size
+from hyperseq._axes import spatial_size
+from hyperseq._checks import as_size, check_activations, check_choice, check_count, check_same_size
 from hyperseq.functional import adaptive_mean_pool, global_hyperzzw, local_hyperzzw
 from hyperseq.functional.convolution import check_mode_rank
 from hyperseq.functional.hyperzzw import MODES
-from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.padding import mask_padding, valid_lengths
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.slow_network import SlowNetwork
 

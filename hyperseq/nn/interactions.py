@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hyperseq._spatial import check_activations, check_count, spatial_size
+from hyperseq._axes import spatial_size
+from hyperseq._checks import check_activations, check_count
 from hyperseq.functional import hyper_channel_interaction, hyper_interaction
 from hyperseq.nn.slow_network import SlowNetwork
 

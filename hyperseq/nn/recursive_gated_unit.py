@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from hyperseq._spatial import check_activations, check_count
+from hyperseq._checks import check_activations, check_count
 from hyperseq.functional import instance_standardize
-from hyperseq.functional.lengths import mask_padding, valid_lengths
 from hyperseq.functional.mixing import multiply_mixings
+from hyperseq.functional.padding import mask_padding, valid_lengths
 from hyperseq.nn.channel_mixing import ChannelMixing
 
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
-from hyperseq._spatial import check_activations, check_choice, check_count, check_same_size, spatial_size
+from hyperseq._axes import spatial_size
+from hyperseq._checks import check_activations, check_choice, check_count, check_same_size
 from hyperseq.functional import instance_standardize
 from hyperseq.functional.hyperzzw import apply_fast_weights
-from hyperseq.functional.lengths import mask_padding, valid_lengths
+from hyperseq.functional.padding import mask_padding, valid_lengths
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
 from hyperseq.nn.interactions import HyperChannelInteraction, HyperInteraction

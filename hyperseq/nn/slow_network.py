@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hyperseq._spatial import as_size, check_activations, check_count, spatial_size
+from hyperseq._axes import spatial_size
+from hyperseq._checks import as_size, check_activations, check_count
 from hyperseq.functional import coordinate_grid, mix_channels
 from hyperseq.nn.channel_mixing import ChannelMixing
 

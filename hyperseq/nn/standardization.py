@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from hyperseq._spatial import check_activations, check_choice, check_count
+from hyperseq._checks import check_activations, check_choice, check_count
 from hyperseq.functional import batch_standardize, instance_standardize
 from hyperseq.functional.standardization import (
     batch_standardize_with_moments,

@@ -8,16 +8,16 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from tasks.common.archives import Archive, find_archive
-from tasks.common.batches import TensorBatches, check_batch_size
-from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
+from tasks.data.archives import Archive, find_archive
+from tasks.data.batches import TensorBatches, check_batch_size
+from tasks.data.data_module import count_parts, load_test, load_train, load_val
 from tasks.images.augmentation import crop_and_flip
 from tasks.images.choices import chosen
-from tasks.images.cifar_batches import read_cifar
+from tasks.images.image_data_module import image_parts
 from tasks.images.inputs import Normalization, as_inputs, input_size
-from tasks.images.labelled_images import LabelledImages, count_images, joined
-from tasks.images.parts import image_parts
 from tasks.images.permutations import Permutation, reading_order
+from tasks.images.published.cifar_batches import read_cifar
+from tasks.images.published.labelled_images import LabelledImages, count_images, joined
 
 FOLDER = "cifar10"
 ARCHIVES = (

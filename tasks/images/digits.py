@@ -6,9 +6,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 from sklearn.datasets import load_digits
 
-from tasks.common.batches import TensorBatches, check_batch_size
-from tasks.common.part_loaders import count_parts, load_test, load_train, load_val
-from tasks.common.splits import stratified_split
+from tasks.data.batches import TensorBatches, check_batch_size
+from tasks.data.data_module import count_parts, load_test, load_train, load_val
+from tasks.data.splits import stratified_split
 
 FRACTIONS = (0.7, 0.1, 0.2)
 

@@ -21,7 +21,7 @@ from benchmarks.comparison.networks import (
 )
 from benchmarks.comparison.report import STYLES, markdown, read_documents, write_report
 from benchmarks.comparison.training import rate_factor, score, train
-from tasks.common.batches import TensorBatches, batch_loader
+from tasks.data.batches import TensorBatches, batch_loader
 
 DATA = SimpleNamespace(num_spatial_dims=1, in_channels=1, size=(784,), num_classes=10)
 

@@ -442,7 +442,7 @@ def test_without_the_training_extra_one_line_says_what_to_install(monkeypatch):
 
 
 def test_compiling_without_a_compiler_is_refused_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.common.training_cli.which", lambda program: None)
+    monkeypatch.setattr("tasks.training.trainer_cli.which", lambda program: None)
     answer = hyperseq("fit", "--config", DIGITS, "--run.root", tmp_path, "--run.compile", "true")
     wanted = "run.compile must be false without a C++ compiler (g++ or clang++ on the path), got true"
     assert (answer.code, one_line(answer)) == (2, f"hyperseq: error: {wanted}")
@@ -453,7 +453,7 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_written(tmp_
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_compiling_runs_the_backbone_as_a_program_and_changes_no_number(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.common.training_cli.which", lambda program: program)
+    monkeypatch.setattr("tasks.training.trainer_cli.which", lambda program: program)
     compile_module, compiled = torch.nn.Module.compile, []
 
     def without_the_compiler(module, **options):

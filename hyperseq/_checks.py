@@ -1,0 +1,69 @@
+"""Argument checks: each names the argument, the rule and the value found."""
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from torch import Tensor
+
+from hyperseq._axes import spatial_size
+
+
+def as_size(value: int | Sequence[int], num_spatial_dims: int, *, name: str) -> tuple[int, ...]:
+    """Return one positive extent per spatial axis; a single integer stands for all axes."""
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * num_spatial_dims
+    if len(values) != num_spatial_dims:
+        raise ValueError(f"{name} must have {num_spatial_dims} entries, one per spatial axis, got {values}")
+    if not all(isinstance(extent, Integral) and extent >= 1 for extent in values):
+        raise ValueError(f"{name} must hold integers of at least 1, got {values}")
+    return tuple(int(extent) for extent in values)
+
+
+def check_count(value: int, *, name: str) -> int:
+    """Return ``value`` if it is an integer of at least 1."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def check_choice(value: str, choices: Sequence[str], *, name: str) -> str:
+    """Return ``value`` if it is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def check_activations(
+    x: Tensor, *, name: str, num_spatial_dims: int | None = None, channels: int | None = None
+) -> None:
+    """Refuse a tensor that is not ``(batch, channels, *size)`` with the given rank and channel count."""
+    shape = tuple(x.shape)
+    if num_spatial_dims is None:
+        if x.dim() < 3:
+            raise ValueError(f"{name} must be (batch, channels, *size) with a spatial axis, got shape {shape}")
+    elif x.dim() != 2 + num_spatial_dims:
+        raise ValueError(
+            f"{name} must be (batch, channels, *size) with {num_spatial_dims} spatial axes, got shape {shape}"
+        )
+    if channels is not None and shape[1] != channels:
+        raise ValueError(f"{name} must have {channels} channels, got shape {shape}")
+    if 0 in shape:
+        raise ValueError(f"{name} must not have an empty axis, got shape {shape}")
+
+
+def check_rank_matches(x: Tensor, like: Tensor, *, name: str, like_name: str) -> None:
+    """Refuse a tensor whose rank or channels differ from those of ``like``, or whose batch is not 1 or the same."""
+    same = x.dim() == like.dim() and x.shape[1] == like.shape[1] and x.shape[0] in (1, like.shape[0])
+    if not same or 0 in x.shape:
+        raise ValueError(
+            f"{name} must be (batch or 1, channels, *size) with the rank and channels of {like_name} "
+            f"{tuple(like.shape)}, got shape {tuple(x.shape)}"
+        )
+
+
+def check_same_size(x: Tensor, like: Tensor, *, name: str, like_name: str) -> None:
+    """Refuse a tensor that does not fit ``like``, spatial size included."""
+    check_rank_matches(x, like, name=name, like_name=like_name)
+    if spatial_size(x) != spatial_size(like):
+        raise ValueError(
+            f"{name} must have the spatial size {spatial_size(like)} of {like_name}, got {spatial_size(x)}"
+        )

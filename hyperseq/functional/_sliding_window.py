@@ -1,0 +1,83 @@
+"""A depthwise sliding window with a kernel of its own for every sample, in any number of dimensions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hyperseq._axes import spatial_size
+
+Margins = Sequence[int]
+
+
+def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) -> Tensor:
+    """Correlate each channel of each sample with its own kernel, zeros outside.
+
+    ``y[n] = sum_j kernel[j] values[n + j - before]``
+
+    Args:
+        values: ``(B, C, *S)``.
+        kernel: ``(B or 1, C, *k)``.
+        before: Zeros put before the values on each axis.
+        after: Zeros put after them.
+
+    Returns:
+        ``(B, C, *(S + before + after - k + 1))`` in the type of the values.
+    """
+    per_sample = kernel.expand(values.shape[0], *kernel.shape[1:])
+    # sums of many products need more digits than the half types have
+    common = torch.promote_types(torch.promote_types(values.dtype, kernel.dtype), torch.float32)
+    wide_values, wide_kernel = values.to(common), per_sample.to(common)
+    # over images the gradient of torch's convolution is the faster one, along one axis ours is
+    if values.dim() == 3:
+        result: Tensor = _Slide.apply(wide_values, wide_kernel, before[0], after[0])  # type: ignore[no-untyped-call]
+    else:
+        result = _grouped_convolution(wide_values, wide_kernel, before, after)
+    return result.to(values.dtype)
+
+
+def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
+    """Let every channel of every sample be a group of its own."""
+    both = [min(pair) for pair in zip(before, after, strict=True)]
+    if list(before) != list(after):
+        # only what one side has more than the other is a copy; torch lists margins from the last axis to the first
+        margins = [(first - b, last - b) for first, last, b in zip(before, after, both, strict=True)]
+        values = pad(values, [margin for pair in reversed(margins) for margin in pair])
+    groups, ones = values.shape[0] * values.shape[1], [1] * len(both)
+    image = values.reshape(1, groups, *spatial_size(values))
+    taps = kernel.reshape(groups, 1, *spatial_size(kernel))
+    result = torch.convolution(image, taps, None, ones, both, ones, False, [0] * len(both), groups)
+    return result.reshape(*values.shape[:2], *spatial_size(result))
+
+
+class _Slide(torch.autograd.Function):
+    """One axis: the gradient of the values slides, too, and each tap's is a product of the positions that it met."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, kernel: Tensor, before: int, after: int) -> Tensor:
+        ctx.save_for_backward(values, kernel)
+        ctx.before, ctx.after = before, after
+        return _grouped_convolution(values, kernel, [before], [after])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        values, kernel = ctx.saved_tensors
+        num_taps = kernel.shape[2]
+        grad_values = grad_kernel = None
+        if ctx.needs_input_grad[0]:
+            before, after = num_taps - 1 - ctx.before, num_taps - 1 - ctx.after
+            grad_values = slide(grad, kernel.flip(2), before=[before], after=[after])
+        if ctx.needs_input_grad[1]:
+            meetings = [_meeting(tap, ctx.before, grad.shape[2], values.shape[2]) for tap in range(num_taps)]
+            products = [torch.linalg.vecdot(values[..., read], grad[..., out]) for out, read in meetings]
+            grad_kernel = torch.stack(products, dim=-1)
+        return grad_values, grad_kernel, None, None
+
+
+def _meeting(tap: int, before: int, num_outputs: int, num_values: int) -> tuple[slice, slice]:
+    """Return which outputs a tap writes and which values it reads for them: ``value = output + tap - before``."""
+    start = max(0, before - tap)
+    stop = max(start, min(num_outputs, num_values + before - tap))
+    return slice(start, stop), slice(start + tap - before, stop + tap - before)

@@ -1,1 +1,0 @@
-"""What every task shares: the Lightning module, batches, splits, schedules, the run folder and its reports."""

@@ -1,0 +1,1 @@
+"""How any data set reaches a loader; knows no model and no run."""

@@ -1,0 +1,103 @@
+"""The python version of CIFAR: pickled dictionaries in a tar archive, read without running what they say.
+
+The batches were pickled by Python 2. Of an array, such a pickle names three things of NumPy to call; here inert
+stand-ins answer to these names and keep the data, any other name is refused, so a hostile file has nothing to call.
+"""
+
+import io
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.data.tar_members import read_tar_members
+from tasks.images.published.labelled_images import LabelledImages, labelled_images
+
+CHANNELS, SIDE = 3, 32
+
+
+class _PickledType:
+    """Stands for `numpy.dtype`."""
+
+    def __init__(self, name: bytes, *flags: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore the byte order: single bytes have none."""
+
+
+class _PickledArray:
+    """Stands for `numpy.ndarray`, and for the function that makes an empty one."""
+
+    def __init__(self, *blank: object) -> None:
+        self.state: Any = None
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+    def rows(self) -> np.ndarray:
+        """Return the array, which must be rows of bytes."""
+        _, shape, kind, by_columns, content = self.state
+        if kind.name != b"u1" or len(shape) != 2:
+            raise ValueError(f"an array of {kind.name!r} of shape {shape}")
+        return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C")
+
+
+STAND_INS = {
+    ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
+    ("numpy", "ndarray"): _PickledArray,
+    ("numpy", "dtype"): _PickledType,
+}
+
+
+class _BatchUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type:
+        """Find a stand-in."""
+        if (module, name) not in STAND_INS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return STAND_INS[module, name]
+
+
+def read_cifar(path: Path, members: Sequence[str], *, label_key: bytes, num_classes: int) -> list[LabelledImages]:
+    """Read batches out of the archive, in one pass.
+
+    Args:
+        path: The archive.
+        members: Names of the batches in it.
+        label_key: Name of the labels in a batch.
+        num_classes: Classes that there are.
+
+    Returns:
+        The images of each batch, `(N, 3, 32, 32)`, and their labels.
+
+    Raises:
+        ValueError: If the archive is broken, lacks a batch, or a batch is not what it should be.
+    """
+    contents = read_tar_members(path, members)
+    return [
+        _read_batch(content, source=path / member, label_key=label_key, num_classes=num_classes)
+        for member, content in zip(members, contents, strict=True)
+    ]
+
+
+def _read_batch(content: bytes, *, source: Path, label_key: bytes, num_classes: int) -> LabelledImages:
+    try:
+        batch = _BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
+        rows = batch[b"data"].rows()
+        labels = torch.tensor([_integer(label) for label in batch[label_key]], dtype=torch.long)
+    # A broken pickle can fail in any way: its bytes are instructions.
+    except Exception as error:
+        raise ValueError(f"{source} must be a pickled CIFAR batch, got: {error}") from error
+    if rows.shape[1] != CHANNELS * SIDE * SIDE:
+        raise ValueError(f"{source} must hold rows of {CHANNELS * SIDE * SIDE} bytes, got {rows.shape[1]}")
+    pixels = torch.from_numpy(rows.copy()).reshape(-1, CHANNELS, SIDE, SIDE)
+    return labelled_images(pixels, labels, num_classes=num_classes, source=source)
+
+
+def _integer(label: object) -> int:
+    if type(label) is not int:
+        raise ValueError(f"the label {label!r}")
+    return label

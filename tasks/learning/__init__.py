@@ -1,0 +1,1 @@
+"""What is optimized: backbone, head, loss, optimizer, schedule, score."""

@@ -1,0 +1,1 @@
+"""One fit, from the command line to the report."""

@@ -1,0 +1,66 @@
+"""What is about to happen, shown before the first step."""
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.text import Text
+
+from tasks.runs.provenance import device_name
+from tasks.runs.run_folder import RunFolder
+
+
+class Plan(Callback):
+    """Print the plan of a training.
+
+    Args:
+        console: Where to print it.
+        run: Folder of the run.
+        config_files: Files that the configuration was read from.
+    """
+
+    def __init__(self, console: Console, run: RunFolder, config_files: list[str]) -> None:
+        self.console, self.run, self.config_files = console, run, config_files
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the plan, when everything that it tells is known and nothing has happened yet."""
+        rows = plan_rows(trainer, pl_module)
+        rows["config"] = ", ".join(self.config_files) or "flags only"
+        rows["run folder"] = str(self.run.path)
+        width = max(map(len, rows))
+        for name, value in rows.items():
+            self.console.print(Text(name.ljust(width), style="bold"), value)
+        self.console.print()
+
+
+def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
+    """Collect what a user wants to know before waiting.
+
+    Args:
+        trainer: A trainer that is set up.
+        model: The model.
+
+    Returns:
+        Names and values, in the order to show them.
+    """
+    data = trainer.datamodule
+    parts = ", ".join(f"{count:,} {name}" for name, count in data.part_sizes.items())
+    groups = trainer.optimizers[0].param_groups
+    counts = [sum(parameter.numel() for parameter in group["params"]) for group in groups]
+    rows = {
+        "data": f"{type(data).__name__}, {'x'.join(map(str, (data.in_channels, *data.size)))}: {parts}",
+        "classes": f"{data.num_classes}",
+        "parameters": f"{sum(counts):,}",
+    }
+    for group, count in zip(groups, counts, strict=True):
+        rows[f"  {group['name']}"] = f"{count:,} (lr {group.get('initial_lr', group['lr']):g}, "
+        rows[f"  {group['name']}"] += f"weight decay {group.get('weight_decay', 0.0):g})"
+    epochs = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "until max_steps"
+    rows["optimizer"] = f"{model.optimizer}, {model.schedule}"
+    rows["device"] = f"{device_name(trainer.strategy.root_device)}, precision {trainer.precision}"
+    rows["batch size"] = f"{data.batch_size}" + _accumulated(trainer)
+    rows["epochs"] = f"{epochs}" + (f", resumed after {trainer.current_epoch}" if trainer.current_epoch else "")
+    rows["steps"] = f"{int(trainer.estimated_stepping_batches):,}"
+    return rows
+
+
+def _accumulated(trainer: Trainer) -> str:
+    return f" x {trainer.accumulate_grad_batches} accumulated" if trainer.accumulate_grad_batches > 1 else ""

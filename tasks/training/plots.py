@@ -1,0 +1,177 @@
+"""Pictures of a run."""
+
+from collections.abc import Sequence
+from math import isfinite, nan
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from torch import Tensor
+
+from tasks.training.callbacks.epoch_log import Row
+
+TRAIN, VAL, TEST, INK = "#4c72b0", "#dd8452", "#55a868", "#333333"
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.edgecolor": "#999999",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+}
+CHANNELS_SHOWN = 8
+
+
+def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test_accuracy: float) -> None:
+    """Draw cross entropy, accuracy and learning rate over the epochs.
+
+    Args:
+        path: File to write.
+        rows: One row of metrics an epoch.
+        best_epoch: Epoch whose weights were tested.
+        test_accuracy: Accuracy of these weights on the test part.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(11, 3.6), layout="constrained")
+        loss, accuracy, rate = figure.subplots(1, 3, width_ratios=(4, 4, 2.6))
+        _draw_pair(loss, rows, "cross_entropy", scale=1.0)
+        loss.set(title="Cross entropy", ylabel="nats", yscale="log")
+        loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        loss.yaxis.set_major_formatter("{x:g}")
+        loss.yaxis.set_minor_locator(NullLocator())
+        _draw_pair(accuracy, rows, "accuracy", scale=100.0)
+        accuracy.axhline(100 * test_accuracy, color=TEST, linestyle="--", linewidth=1.2, label="test, best epoch")
+        accuracy.set(title="Accuracy", ylabel="percent")
+        for axes in (loss, accuracy):
+            axes.axvline(best_epoch, color=INK, linestyle=":", linewidth=1, label="best epoch")
+            axes.legend()
+        _draw_rates(rate, rows)
+        rate.set(title="Learning rate at epoch end", ylim=(0, None))
+        for axes in (loss, accuracy, rate):
+            axes.set_xlabel("epoch")
+            axes.set_xlim(rows[0]["epoch"] - 0.5, rows[-1]["epoch"] + 0.5)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        figure.savefig(path, dpi=120)
+
+
+def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
+    """Draw a confusion matrix; colour is the share of the true class, the numbers are counts.
+
+    Args:
+        path: File to write.
+        counts: Counts, rows are true classes and columns predicted ones, `(num_classes, num_classes)`.
+        class_names: Name of each class.
+    """
+    size, table = len(class_names), counts.numpy()
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        side = min(max(3.6, 0.42 * size + 1.6), 16)
+        figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for true, predicted in np.argwhere(table > 0):
+            colour = "white" if share[true, predicted] > 0.5 else INK
+            axes.text(predicted, true, f"{table[true, predicted]}", ha="center", va="center", color=colour, fontsize=8)
+        longest = max(len(name) for name in class_names)
+        axes.set_xticks(range(size), class_names, rotation=90 if longest > 3 else 0)
+        axes.set_yticks(range(size), class_names)
+        right = int(np.trace(table))
+        axes.set(xlabel="predicted", ylabel="true", title=f"Test: {right} of {table.sum()} right")
+        axes.spines[:].set_visible(False)
+        figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+        figure.savefig(path, dpi=120)
+
+
+def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
+    """Draw what the slow networks drew: one row a block, some channels of its global hyper-kernel.
+
+    Of more than two spatial axes, the middle of the further ones is shown.
+
+    Args:
+        path: File to write.
+        hyper_kernels: One a block, `(1, C, *S)`.
+    """
+    kernels = [_at_most_two_axes(kernel[0].detach().float().cpu().numpy()) for kernel in hyper_kernels]
+    columns = min(CHANNELS_SHOWN, max(len(kernel) for kernel in kernels))
+    with matplotlib.rc_context(STYLE):
+        # The title needs some width, however few channels there are.
+        shape = (max(1.55 * columns + 0.6, 6.5), 1.55 * len(kernels) + 0.7)
+        figure = Figure(figsize=shape, layout="constrained")
+        grid = figure.subplots(len(kernels), columns, squeeze=False)
+        for block, (kernel, row) in enumerate(zip(kernels, grid, strict=True), start=1):
+            chosen = np.linspace(0, len(kernel) - 1, min(columns, len(kernel))).round().astype(int)
+            limit = float(np.abs(kernel[chosen]).max())
+            limit = limit if isfinite(limit) and limit > 0 else 1.0
+            for axes in row[len(chosen) :]:
+                axes.set_visible(False)
+            for channel, axes in zip(chosen, row, strict=False):
+                _draw_kernel(axes, kernel[channel], limit)
+                axes.set_title(f"channel {channel + 1}", fontsize=8, fontweight="normal")
+            row[0].set_ylabel(f"block {block}\n±{limit:.2g}", fontsize=9)
+        _number_positions(grid[-1], kernels[-1].shape[1:])
+        title = "What the slow networks drew: global hyper-kernels over the input positions"
+        figure.suptitle(title, fontsize=11, fontweight="bold")
+        figure.savefig(path, dpi=120)
+
+
+def _draw_pair(axes: Axes, rows: Sequence[Row], metric: str, *, scale: float) -> None:
+    for part, colour in (("train", TRAIN), ("val", VAL)):
+        epochs, values = _series(rows, f"{part}/{metric}")
+        axes.plot(epochs, scale * values, color=colour, marker=_marker(rows), markersize=3, label=part)
+
+
+def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
+    series = {name.removeprefix("lr/"): _series(rows, name) for name in rows[0] if name.startswith("lr/")}
+    drawn: list[np.ndarray] = []
+    for name, (epochs, rates) in series.items():
+        # Groups that share their rate share their line.
+        if not any(np.array_equal(rates, other) for other in drawn):
+            axes.plot(epochs, rates, marker=_marker(rows), markersize=3, label=name)
+            drawn.append(rates)
+    if len(drawn) > 1:
+        axes.legend()
+
+
+def _series(rows: Sequence[Row], name: str) -> tuple[np.ndarray, np.ndarray]:
+    points = [(row["epoch"], row[name]) for row in rows if isfinite(row.get(name, nan))]
+    return tuple(np.array(points).reshape(-1, 2).T)
+
+
+def _marker(rows: Sequence[Row]) -> str:
+    return "o" if len(rows) <= 40 else ""
+
+
+def _at_most_two_axes(kernel: np.ndarray) -> np.ndarray:
+    while kernel.ndim > 3:
+        kernel = kernel[..., kernel.shape[-1] // 2]
+    return kernel
+
+
+def _draw_kernel(axes: Axes, kernel: np.ndarray, limit: float) -> None:
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if kernel.ndim == 2:
+        axes.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes.spines[:].set_visible(True)
+        return
+    axes.axhline(0, color="#cccccc", linewidth=0.8)
+    axes.plot(kernel, color=TRAIN, linewidth=1.1)
+    axes.set_ylim(-1.08 * limit, 1.08 * limit)
+    axes.margins(x=0.02)
+
+
+def _number_positions(row: Sequence[Axes], size: tuple[int, ...]) -> None:
+    if len(size) > 1:
+        return
+    for axes in row:
+        axes.set_xticks([0, size[0] - 1])
+        axes.tick_params(labelsize=7)
+        axes.set_xlabel("position", fontsize=7, labelpad=-6)

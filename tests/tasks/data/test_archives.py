@@ -1,0 +1,70 @@
+import gzip
+import hashlib
+
+import pytest
+
+from tasks.data.archives import Archive, find_archive, find_fault
+
+CONTENT = bytes(range(256)) * 20
+MD5 = hashlib.md5(CONTENT).hexdigest()
+FILE = Archive("rows.bin", (), MD5)
+GZIPPED = Archive("rows.gz", (), MD5, md5_of="content")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "rows"
+
+
+def test_a_file_is_right_if_its_checksum_is(path):
+    path.write_bytes(CONTENT)
+    assert find_fault(FILE, path) is None
+    path.write_bytes(CONTENT[:-1])
+    assert find_fault(FILE, path) == f"its MD5 must be {MD5}, got {hashlib.md5(CONTENT[:-1]).hexdigest()}"
+
+
+@pytest.mark.parametrize("level", [0, 9])
+def test_a_gzipped_file_is_right_however_it_was_compressed(path, level):
+    path.write_bytes(gzip.compress(CONTENT, level, mtime=level))
+    assert find_fault(GZIPPED, path) is None
+    path.write_bytes(gzip.compress(b"other", level))
+    got = hashlib.md5(b"other").hexdigest()
+    assert find_fault(GZIPPED, path) == f"the MD5 of its content must be {MD5}, got {got}"
+
+
+def spoiled(compressed):
+    middle = len(compressed) // 2
+    return compressed[:middle] + bytes(8) + compressed[middle + 8 :]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(CONTENT)[:-1], gzip.compress(CONTENT)[:30], spoiled(gzip.compress(CONTENT))],
+    ids=["other", "without its end", "cut", "spoiled"],
+)
+def test_a_gzipped_file_that_cannot_be_unpacked_is_wrong(path, content):
+    path.write_bytes(content)
+    assert find_fault(GZIPPED, path).startswith("it must be a whole gzip file: ")
+
+
+@pytest.mark.parametrize("archive", [FILE, GZIPPED])
+@pytest.mark.parametrize("page", [b"\n <!DOCTYPE HTML><title>Log in</title>", b"<html lang='en'>"])
+def test_an_html_page_is_called_so(path, archive, page):
+    path.write_bytes(page)
+    assert find_fault(archive, path) == "it is an HTML page, not the archive"
+
+
+def test_a_missing_file_is_called_so(path):
+    assert find_fault(FILE, path) == "it is missing"
+
+
+def test_an_archive_is_found_or_the_command_that_prepares_it_is_named(tmp_path):
+    place = {"root": tmp_path, "folder": "rows", "dataset": "toys.rows"}
+    with pytest.raises(FileNotFoundError) as caught:
+        find_archive(FILE, **place)
+    assert str(caught.value) == (
+        f"rows.bin is not in {tmp_path / 'rows'}; prepare it with: hyperseq data prepare toys.rows --root {tmp_path}"
+    )
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/rows.bin").touch()
+    assert find_archive(FILE, **place) == tmp_path / "rows/rows.bin"
