@@ -1,6 +1,6 @@
 import pytest
-from tasks.training import training_clock
 
+from tasks.training.callbacks import training_clock
 from tasks.training.callbacks.training_clock import TrainingClock
 
 
