@@ -1,4 +1,5 @@
 # Everything runs in .venv, which is built from pyproject.toml and constraints.txt when one of them has changed.
+# PYTHON=python3.12 with any target builds .venv anew, if it is of another Python version.
 PYTHON ?= python3
 ARGS ?=
 # Warnings of pip are about the caller's configuration; errors still show.
@@ -10,6 +11,13 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 VENV := .venv/bin
 STAMP := .venv/.setup-done
 PIP_INSTALL := $(VENV)/python -m pip install $(QUIET) --disable-pip-version-check --constraint constraints.txt
+
+ifneq ($(origin PYTHON),file)
+  ifneq ($(shell $(PYTHON) --version 2>&1),$(shell $(VENV)/python --version 2>&1))
+    OTHER_PYTHON := yes
+.PHONY: $(STAMP)
+  endif
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench clean
@@ -25,7 +33,7 @@ demo: $(STAMP) ## train on real handwritten digits, as sequences and as images, 
 	$(VENV)/hyperseq fit --config configs/images/digits2d.yaml
 	$(VENV)/hyperseq results runs/digits runs/digits2d
 
-test: $(STAMP) ## run the tests (ARGS="-k conv" picks some)
+test: $(STAMP) ## run the tests (ARGS="-k conv" picks some, PYTHON=python3.12 the interpreter)
 	@$(VENV)/python -m pytest -q $(ARGS)
 
 lint: $(STAMP) ## check style, formatting and types
@@ -43,7 +51,7 @@ clean: ## remove .venv, build products and caches (runs/ stays)
 # The stamp is made last, so an interrupted set-up starts over; an environment left half made is made anew.
 $(STAMP): pyproject.toml constraints.txt
 	@rm -f $@
-	@$(VENV)/python -m pip --version >/dev/null 2>&1 || { \
+	@[ -z "$(OTHER_PYTHON)" ] && $(VENV)/python -m pip --version >/dev/null 2>&1 || { \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	    echo "hyperseq needs Python 3.10 or newer, got $$($(PYTHON) --version 2>&1) from $(PYTHON);" \
 	         "name another one: make setup PYTHON=python3.12" >&2; exit 1; }; \
@@ -54,5 +62,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into .venv (minutes the first time: torch is large; QUIET= shows what pip does)"
 	@$(PIP_INSTALL) pip setuptools
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[train,audio,dev]'
-	@$(VENV)/python -m tasks.speech.torchaudio_import --repair
 	@touch $@

@@ -1,9 +1,11 @@
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,12 @@ def test_a_bare_install_needs_four_packages(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
     metadata = Parser().parsestr(wheel.read(name).decode())
     bare = [requirement for requirement in metadata.get_all("Requires-Dist") if "extra ==" not in requirement]
-    assert [re.split(r"\W", requirement)[0] for requirement in bare] == ["torch", "einops", "numpy", "scipy"]
+    assert [re.split(r"\W", requirement)[0] for requirement in bare] == [
+        "torch",
+        "einops",
+        "scipy",
+        "typing_extensions",
+    ]
     assert metadata["Requires-Python"] == ">=3.10"
 
 
@@ -79,12 +86,54 @@ def test_the_version_is_said_once_and_repeated_right():
     assert newest[1] == hyperseq.__version__
 
 
-def test_what_make_installs_is_pinned():
+def declared(*extras):
+    """Return the names of the packages that an installation with these extras asks for, written alike."""
     project = pyproject()["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["train"], *extras["audio"], *extras["dev"], "pip"]
+    wanted = [*project["dependencies"], *(each for name in extras for each in project["optional-dependencies"][name])]
+    return {written_alike(re.split(r"[^\w.-]", requirement)[0]) for requirement in wanted}
+
+
+def written_alike(package):
+    return package.lower().replace("_", "-")
+
+
+def imported(*folders):
+    """Return the packages of others that the modules of the folders import, by the names that pip knows."""
+    names = set()
+    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+    others = names - set(sys.stdlib_module_names) - {"hyperseq", "tasks", "tests", "benchmarks", "tomllib"}
+    packages = packages_distributions()
+    return {written_alike(packages.get(name, [name])[0]) for name in others}
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [
+        ("hyperseq", ()),
+        ("tasks", ("train",)),
+        ("tasks/speech", ("train", "audio")),
+        ("benchmarks", ("train",)),
+        ("tests", ("train", "dev")),
+    ],
+)
+def test_every_package_that_is_imported_is_declared(folder, extras):
+    speech = imported("tasks/speech") if folder == "tasks" else set()
+    assert imported(folder) - speech <= declared(*extras)
+
+
+def test_every_package_that_is_declared_is_imported():
+    assert declared() <= imported("hyperseq")
+    assert declared("train") <= imported("hyperseq", "tasks")
+
+
+def test_what_make_installs_is_pinned():
     pins = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert {re.split(r"[^\w.-]", requirement)[0] for requirement in wanted} <= set(pins)
+    assert {*declared("train", "audio", "dev"), "pip"} <= set(pins)
 
 
 def test_no_file_is_large():
