@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.results.readme_table import mean_and_spread
+from tasks.results.summary import mean_and_spread
 
 # Okabe and Ito's colours, which colour-blind people tell apart; the marker says it a second time.
 STYLES = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from tasks.errors import UserError
 from tasks.results.readme_table import readme_with_table
 from tasks.runs.run_folder import RunFolder, write_json, write_text
 from tasks.training.resolved_config import flat, read_options
@@ -17,7 +18,7 @@ Options = dict[str, Any]
 TOLD = ("accuracy", "n", "selected_on", "input_shape", "parameters", "seconds", "split", "versions", "commit", "dirty",
         "device", "torch_threads")  # fmt: skip
 RESULTS, CONFIGS, README = "results", "configs", "README.md"
-# Of the machine, or told elsewhere: two runs that differ in these alone measure the same thing.
+# Two runs that differ in these options alone measure the same thing.
 LEFT_OUT = re.compile(
     r"seed_everything|run\.(root|num_threads)|data\.init_args\.(root|num_workers)"
     r"|trainer\.(accelerator|default_root_dir|enable_progress_bar)"
@@ -35,26 +36,26 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
         The files that were written.
 
     Raises:
-        ValueError: If a run is neither finished nor failed, is published already, belongs to no config, or differs in
+        UserError: If a run is neither finished nor failed, is published already, belongs to no config, or differs in
             its options from other published runs of its task; or if this is no checkout.
     """
     for name in (CONFIGS, README):
         if not (checkout / name).exists():
-            raise ValueError(f"publish must be called in the root of a checkout, got {checkout} without {name}")
+            raise UserError(f"publish must be called in the root of a checkout, got {checkout} without {name}")
     options = [_own_options(path) for path in runs]
-    configs = {name: find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
-    wanted = {name: kept(dict(flat(read_options(config)))) for name, config in configs.items()}
+    configs = {name: _find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
+    wanted = {name: _kept(dict(flat(read_options(config)))) for name, config in configs.items()}
     written: dict[Path, Record] = {}
     for path, own in zip(runs, options, strict=True):
         name = own["run.name"]
         config = configs[name].relative_to(checkout).as_posix()
-        record = make_record(RunFolder(path), own=own, wanted=wanted[name], config=config)
+        record = _make_record(RunFolder(path), own=own, wanted=wanted[name], config=config)
         target = checkout / RESULTS / f"{name}-seed{record['seed']}.json"
         if target in written or target.exists():
-            raise ValueError(f"{target.name} must be deleted to publish {path} in its place, got one that is published")
+            raise UserError(f"{target.name} must be deleted to publish {path} in its place, got one that is published")
         written[target] = record
     records = [*read_records(checkout), *written.values()]
-    check_alike(records)
+    _check_alike(records)
     readme = checkout / README
     text = readme_with_table(readme.read_text(encoding="utf-8"), records)
     for target, record in written.items():
@@ -64,22 +65,8 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
     return [*written, readme]
 
 
-def make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) -> Record:
-    """Collect what is published of a run.
-
-    Args:
-        run: Folder of the run.
-        own: All options of the run, flat.
-        wanted: All options of its config, flat.
-        config: Path of the config within the checkout.
-
-    Returns:
-        Config, options that differ from it, seed, results, and all options that are not empty.
-
-    Raises:
-        ValueError: If the run is neither finished nor failed, or if its results lack what the table tells.
-    """
-    options = kept(own)
+def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) -> Record:
+    options = _kept(own)
     record = {
         "task": own["run.name"],
         "config": config,
@@ -89,13 +76,13 @@ def make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) -
     if run.results.is_file():
         told = json.loads(run.results.read_text(encoding="utf-8"))
         if missing := [name for name in TOLD if name not in told]:
-            raise ValueError(f"{run.results} must tell {', '.join(missing)}, got results of an earlier version")
+            raise UserError(f"{run.results} must tell {', '.join(missing)}, got results of an earlier version")
         record |= {name: value for name, value in told.items() if name not in ("config", "resumed_from", *record)}
         record["resumed"] = told["resumed_from"] is not None
     elif run.error.is_file():
         record["failed"] = _name_of_error(run.error.read_text(encoding="utf-8"))
     else:
-        raise ValueError(f"RUN must be finished or failed, got {run.path}, which is neither")
+        raise UserError(f"RUN must be finished or failed, got {run.path}, which is neither")
     return record | {"options": {name: value for name, value in options.items() if value is not None}}
 
 
@@ -111,63 +98,36 @@ def read_records(checkout: Path) -> list[Record]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((checkout / RESULTS).glob("*.json"))]
 
 
-def check_alike(records: list[Record]) -> None:
-    """Check that the runs of a task measured the same thing: means are taken over them.
-
-    Args:
-        records: What is to be published together.
-
-    Raises:
-        ValueError: If options differ that both runs know.
-    """
+def _check_alike(records: list[Record]) -> None:
+    # Means are taken over the runs of a task, so they must have measured the same thing.
     first: dict[str, Record] = {}
     for record in records:
         other = first.setdefault(record["task"], record)
         for name in other["options"].keys() & record["options"].keys():
             values = other["options"][name], record["options"][name]
             if values[0] != values[1]:
-                raise ValueError(
+                raise UserError(
                     f"{name} must be the same in all published runs of {record['task']}, got {values[0]} with seed "
                     f"{other['seed']} and {values[1]} with seed {record['seed']}"
                 )
 
 
-def find_config(name: str, *, checkout: Path) -> Path:
-    """Find the config that a published run belongs to.
-
-    Args:
-        name: The run's `run.name`.
-        checkout: Root of the source checkout.
-
-    Returns:
-        The config with this `run.name`.
-
-    Raises:
-        ValueError: If there is not exactly one.
-    """
+def _find_config(name: str, *, checkout: Path) -> Path:
     files = sorted((checkout / CONFIGS).rglob("*.yaml"))
     found = [file for file in files if dict(flat(_read_yaml(file))).get("run.name") == name]
     if len(found) != 1:
-        raise ValueError(f"run.name must be that of one file in {CONFIGS}, got {name!r}, the name of {len(found)}")
+        raise UserError(f"run.name must be that of one file in {CONFIGS}, got {name!r}, the name of {len(found)}")
     return found[0]
 
 
-def kept(options: Options) -> Options:
-    """Leave out what says where a run was made, and not what was measured.
-
-    Args:
-        options: Flat options.
-
-    Returns:
-        The others.
-    """
+def _kept(options: Options) -> Options:
     return {name: value for name, value in options.items() if not LEFT_OUT.fullmatch(name) and not _holds_path(value)}
 
 
 def _own_options(path: Path) -> Options:
     config = RunFolder(path).config
     if not config.is_file():
-        raise ValueError(f"RUN must be a run folder, got {path} without {config.name}")
+        raise UserError(f"RUN must be a run folder, got {path} without {config.name}")
     return dict(flat(_read_yaml(config)))
 
 

@@ -1,17 +1,18 @@
 """The README's table of published results."""
 
 from collections.abc import Iterable
-from statistics import mean, stdev
 from typing import Any
+
+from tasks.errors import UserError
+from tasks.results.summary import SELECTED_ON_TEST, Summary, distinct, mark
 
 BEGIN, END = "<!-- results: written by hyperseq publish -->", "<!-- end of results -->"
 COLUMNS = ("task", "config", "parameters", "test accuracy", "n", "seeds", "seconds", "device", "commit")
 NOTE = (
-    "Mean and standard deviation over the seeds, on the n samples of the test part; the epoch was chosen on\n"
-    "validation samples. Seconds are those of one training. Every seed that was run is named; each has a file in\n"
+    "Mean and standard deviation over the seeds, on the n samples of the test split; the epoch was chosen on the\n"
+    "validation split. Seconds are those of one training. Every seed that was run is named; each has a file in\n"
     "[results](results)."
 )
-SELECTED_ON_TEST = "\\* The epoch was chosen on the test part, as in some older papers: no estimate for new samples."
 
 
 def readme_with_table(readme: str, records: list[dict[str, Any]]) -> str:
@@ -25,10 +26,10 @@ def readme_with_table(readme: str, records: list[dict[str, Any]]) -> str:
         The text with the table in place of what stood there.
 
     Raises:
-        ValueError: If one of the marks is missing or stands there twice.
+        UserError: If one of the marks is missing or stands there twice.
     """
     if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise ValueError(f"README.md must hold one line {BEGIN} and later one line {END}")
+        raise UserError(f"README.md must hold one line {BEGIN} and later one line {END}")
     before, rest = readme.split(BEGIN)
     table = results_table(records)
     return before + BEGIN + "\n" + (f"\n{table}\n" if table else "") + END + rest.split(END)[1]
@@ -49,52 +50,28 @@ def results_table(records: list[dict[str, Any]]) -> str:
     if not tasks:
         return ""
     lines = [_line(COLUMNS), _line("---" for _ in COLUMNS), *(_line(_row(runs)) for runs in tasks.values())]
-    notes = [NOTE, SELECTED_ON_TEST] if any(map(_mark, records)) else [NOTE]
+    notes = [NOTE, f"\\{SELECTED_ON_TEST}"] if any(map(mark, records)) else [NOTE]
     return "\n".join(lines) + "\n\n" + "\n\n".join(notes) + "\n"
 
 
 def _row(runs: list[dict[str, Any]]) -> Iterable[str]:
     done = [run for run in runs if "failed" not in run]
-    config, changed = runs[0]["config"], runs[0]["changed"]
-    yield runs[0]["task"] + _distinct(f" ({'x'.join(map(str, run['input_shape']))})" for run in done)
+    summary, config, changed = Summary.of(runs), runs[0]["config"], runs[0]["changed"]
+    yield runs[0]["task"] + distinct(f" ({'x'.join(map(str, run['input_shape']))})" for run in done)
     yield ", ".join([f"[{config}]({config})", *(f"`{name}` {value}" for name, value in changed.items())])
-    yield _distinct(f"{run['parameters']:,}" for run in done)
-    accuracy = mean_and_spread([run["accuracy"] for run in done]) if done else "failed"
-    yield accuracy + max((_mark(run) for run in done), default="")
-    yield _distinct(f"{run['n']:,}" for run in done)
-    failed = [f"{run['seed']} failed" for run in runs if "failed" in run]
-    yield ", ".join([*(f"{run['seed']}" for run in done), *failed])
-    yield f"{mean(run['seconds'] for run in done):,.0f}" if done else ""
-    yield _distinct(map(_device, done))
-    yield _distinct((run["commit"] or "unknown")[:7] + (" and changes" if run["dirty"] else "") for run in done)
-
-
-def mean_and_spread(shares: list[float]) -> str:
-    """Show shares as their mean and standard deviation in percent.
-
-    Args:
-        shares: Numbers from 0 to 1, at least one.
-
-    Returns:
-        Such as `98.78 ± 0.15%`, without the deviation of a single one.
-    """
-    percents = [100 * share for share in shares]
-    spread = f" ± {stdev(percents):.2f}" if len(percents) > 1 else ""
-    return f"{mean(percents):.2f}{spread}%"
+    yield distinct(f"{run['parameters']:,}" for run in done)
+    yield summary.accuracy + summary.mark.replace("*", "\\*")
+    yield distinct(f"{run['n']:,}" for run in done)
+    yield summary.seeds
+    yield summary.seconds
+    yield distinct(map(_device, done))
+    yield distinct((run["commit"] or "unknown")[:7] + (" and changes" if run["dirty"] else "") for run in done)
 
 
 def _device(run: dict[str, Any]) -> str:
     if not run["device"].startswith("cpu"):
         return run["device"]
     return f"{run['device']}, {run['torch_threads']} {'thread' if run['torch_threads'] == 1 else 'threads'}"
-
-
-def _mark(run: dict[str, Any]) -> str:
-    return "\\*" if run.get("selected_on") == "test" else ""
-
-
-def _distinct(cells: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(cells))
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -138,12 +138,12 @@ def test_a_failed_run_counts(checkout, runs):
     assert rows(checkout)[0][3] == "failed"
 
 
-def test_an_epoch_that_was_chosen_on_the_test_part_is_marked(checkout, runs):
+def test_an_epoch_that_was_chosen_on_the_test_split_is_marked(checkout, runs):
     publish([runs[0]], checkout=checkout)
-    assert "chosen on the test part" not in (checkout / "README.md").read_text()
+    assert "chosen on the test split" not in (checkout / "README.md").read_text()
     publish([changed_copy(runs[1], checkout, selected_on="test")], checkout=checkout)
     assert rows(checkout)[0][3].endswith("%\\*")
-    assert "\\* The epoch was chosen on the test part" in (checkout / "README.md").read_text()
+    assert "\\* The epoch was chosen on the test split" in (checkout / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("dirty", "told"), [(True, "abcdef0 and changes"), (False, "abcdef0")])

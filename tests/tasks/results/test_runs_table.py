@@ -11,7 +11,7 @@ from tests.tasks.command import hyperseq
 def run(root, group, number, accuracy=None, failed=False, selected_on="validation"):
     folder = root / group / str(number)
     folder.mkdir(parents=True)
-    (folder / "config.yaml").touch()
+    (folder / "config.yaml").write_text(f"seed_everything: {number}\n")
     if accuracy is not None:
         told = {"task": group, "parameters": 1234, "val_accuracy": 0.5, "accuracy": accuracy}
         told |= {"n": 360, "seconds": 61.2, "seed": number, "selected_on": selected_on}
@@ -53,15 +53,21 @@ def test_all_runs_are_shown_with_mean_spread_and_failures(tmp_path):
     run(tmp_path, "digits", 4, failed=True)
     run(tmp_path, "digits", 5)
     told = rows(tmp_path, every_run=True)
-    assert [row[4] for row in told] == ["97.00%", "98.00%", "99.00%", "failed", "incomplete", "98.00% +- 1.00"]
-    assert told[-1][1] == "mean, 3 of 5 runs"
+    assert [row[4] for row in told] == ["97.00%", "98.00%", "99.00%", "failed", "incomplete", "98.00 ± 1.00%"]
+    assert [row[7] for row in told] == ["1", "2", "3", "4", "5", "1, 2, 3, 4 failed, 5 incomplete"]
+    assert told[-1][1:4] == ["mean of 3", "1,234", "50.00 ± 0.00%"]
 
 
-def test_an_epoch_that_was_chosen_on_the_test_part_is_marked(tmp_path):
+def test_a_group_without_a_finished_run_has_no_mean(tmp_path):
+    run(tmp_path, "digits", 1, failed=True)
+    assert rows(tmp_path, every_run=True)[-1][2:] == ["", "", "failed", "", "", "1 failed"]
+
+
+def test_an_epoch_that_was_chosen_on_the_test_split_is_marked(tmp_path):
     run(tmp_path, "old", 1, accuracy=0.97, selected_on="test")
     run(tmp_path, "old", 2, accuracy=0.99)
     told = rows(tmp_path, every_run=True)
-    assert [row[4] for row in told] == ["97.00%*", "99.00%", "98.00% +- 1.41*"]
+    assert [row[4] for row in told] == ["97.00%*", "99.00%", "98.00 ± 1.41%*"]
     assert SELECTED_ON_TEST in printed(tmp_path, every_run=True) and SELECTED_ON_TEST not in printed(tmp_path)
 
 
