@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,8 +12,8 @@ NEEDED = ("pytorch_lightning", "jsonargparse", "torchmetrics", "sklearn", "matpl
 HELP = """usage: hyperseq VERB [options]
 
   fit        train, then test the best weights; leaves runs/<name>/<number>/
-  validate   score the weights of a run on the validation part
-  test       score the weights of a run on the test part
+  validate   score the weights of a run on the validation split
+  test       score the weights of a run on the test split
   predict    write the predictions of a run into a new file
   results    the table of what runs reached
   publish    keep the results of runs in results/, and their table in the README
@@ -62,15 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(words: list[str]) -> None:
     # Imported here: the other verbs, help and the note on what is missing answer at once, and without Lightning.
     from hyperseq.allocator import keep_freed_memory
-    from tasks.training.trainer_cli import FAILURES, TrainingCLI
+    from tasks.training.trainer_cli import FAILURES, TrainingCLI, is_own_check
     from tasks.training.warning_filters import quiet
 
     keep_freed_memory()
     with quiet():
         try:
             TrainingCLI(words)
-        except FAILURES as error:
-            print(f"hyperseq: error: {' '.join(str(error).split())}", file=sys.stderr)
+        except Exception as error:
+            if isinstance(error, FAILURES) or is_own_check(error):
+                print(f"hyperseq: error: {' '.join(str(error).split())}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             raise SystemExit(1) from error
 
 
@@ -111,23 +115,26 @@ def _publish(words: list[str]) -> None:
 
 def _data(words: list[str]) -> None:
     from tasks.console import make_console
-    from tasks.data.prepare import check, find_names, load_data_set, prepare
+    from tasks.data.data_set import find_data_sets
+    from tasks.data.prepare import check, prepare
+    from tasks.errors import UserError
 
+    data_sets = find_data_sets()
     parser = argparse.ArgumentParser("hyperseq data", description="The public data sets on disk.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, purpose in (("prepare", "fetch what is missing and verify all"), ("check", "verify what is there")):
         options = verbs.add_parser(verb, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
-        options.add_argument("name", choices=find_names(), help="module of the data set within tasks")
+        options.add_argument("name", choices=data_sets, help="module of the data set within tasks, or an alias")
         options.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (%(default)s)")
     verbs.choices["prepare"].add_argument("--replace", action="store_true", help="fetch what has a wrong checksum, too")
     options = parser.parse_args(words)
-    console, data_set = make_console(), load_data_set(options.name)
+    console, data_set = make_console(), data_sets[options.name]
     try:
         if options.verb == "prepare":
             right = prepare(data_set, root=options.root, replace=options.replace, console=console)
         else:
             right = check(data_set, root=options.root, console=console)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"hyperseq: error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
     raise SystemExit(0 if right else 1)

@@ -1,50 +1,52 @@
-"""The Lightning module of every classification task: backbone, head, loss, optimiser."""
+"""The Lightning module of every task: backbone, head, loss, optimizer."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from hyperseq.losses import slow_neural_loss
 from hyperseq.optim import param_groups
 from tasks.data.batches import Batch
-from tasks.learning.heads import ClassificationHead
-from tasks.learning.optimizers import OptimizerName, make_optimizer
-from tasks.learning.predictions import Predictions, predictions
+from tasks.errors import UserError
+from tasks.learning.backbone import HasHyperKernels, ShortensSequences, accepts, check_backbone, input_size
+from tasks.learning.heads import ClassificationHead, check_head
+from tasks.learning.optimizers import make_optimizer
+from tasks.learning.predictions import Predictions
 from tasks.learning.schedules import ScheduleName, make_schedule
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or undefined."""
+    """The loss became infinite or NaN."""
 
 
 class Classifier(LightningModule):
-    """Backbone and head, trained by cross entropy and the slow neural loss.
+    """Backbone and head, trained by the loss of the head and, of networks with hyper-kernels, the slow neural loss.
 
-    The hyper-kernels depend on no input: they are generated once a step, and both the features and the slow neural
-    loss are made from them.
+    The hyper-kernels depend on no input. Each step generates them once, for features and slow neural loss.
 
     Args:
-        backbone: Features from inputs, as `hyperseq.Terminator` makes them.
-        num_classes: Classes; the command takes them from the data.
+        backbone: Features from inputs; any module that satisfies `tasks.learning.backbone.Backbone`.
+        num_classes: Classes, or real targets; the command takes them from the data.
+        head: Called with `(backbone.out_channels, num_classes)`; brings loss, metrics and predictions.
         label_smoothing: Share of the target spread over all classes while training.
         slow_neural_loss_weight: Weight of the slow neural loss.
-        optimizer: `adamw`, `kar2` or `kar3`.
+        optimizer: Any optimizer by import path; called with the parameter groups and `lr`.
         lr: Peak learning rate.
         slow_lr: Peak learning rate of the slow networks; `null` for `lr`.
-        weight_decay: Decay of the mixing weights; slow networks and biases have none.
+        weight_decay: Decay of the weights; slow networks and biases have none.
         schedule: `one_cycle`, `cosine` or `constant`, over all steps of the training.
         warmup: Share of the steps in which the learning rate rises.
         ema_decay: Decay per step of an exponential moving average of the weights, such as 0.999. Validation, the best
-            checkpoint and the test then use the average; the training goes on from the weights. `null` for none.
+            checkpoint and the test then use the average; training continues from the weights. `null` for none.
 
     Raises:
-        ValueError: If `ema_decay` lies outside [0, 1).
+        UserError: If backbone or head lack what training asks for, or an option is out of range.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Classifier(LightningModule):
         backbone: nn.Module,
         *,
         num_classes: int,
+        head: Callable[[int, int], nn.Module] = ClassificationHead,
         label_smoothing: float = 0.0,
         slow_neural_loss_weight: float = 1.0,
-        optimizer: OptimizerName = "adamw",
+        optimizer: Callable[[list[dict[str, Any]], float], Optimizer] = AdamW,
         lr: float = 1e-3,
         slow_lr: float | None = None,
         weight_decay: float = 0.0,
@@ -64,32 +67,49 @@ class Classifier(LightningModule):
     ) -> None:
         super().__init__()
         if ema_decay is not None and not 0 <= ema_decay < 1:
-            raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay}")
+            raise UserError(f"ema_decay must lie in [0, 1), got {ema_decay}")
+        check_backbone(backbone)
         self.backbone = backbone
-        self.head = ClassificationHead(backbone.out_channels, num_classes)
-        self.label_smoothing = label_smoothing
+        self.head = head(backbone.out_channels, num_classes)
+        check_head(self.head)
+        self.train_loss = self.head.loss
+        if label_smoothing:
+            if not accepts(self.head.loss, "label_smoothing"):
+                name = type(self.head).__name__
+                raise UserError(f"label_smoothing must be 0 with {name}, whose loss has none, got {label_smoothing}")
+            self.train_loss = partial(self.head.loss, label_smoothing=label_smoothing)
         self.slow_neural_loss_weight = slow_neural_loss_weight
         self.optimizer, self.lr, self.slow_lr, self.weight_decay = optimizer, lr, slow_lr, weight_decay
         self.schedule, self.warmup = schedule, warmup
         self.ema_decay = ema_decay
-        self.kept_kernels: list[Tensor] | None = None
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        # By default the mean leaves undefined losses out, and looks better than the model is.
-        self.val_cross_entropy = MeanMetric(nan_strategy=float("inf"))
+        self.has_hyper_kernels = isinstance(backbone, HasHyperKernels)
+        self._kept_kernels: tuple[tuple[int, ...], list[Tensor]] | None = None
+        self._evaluated: list[Predictions] = []
 
     def forward(self, x: Tensor, *, lengths: Tensor | None = None, hyper_kernels: list[Tensor] | None = None) -> Tensor:
-        """Score the classes.
+        """Turn inputs into the outputs of the head.
 
         Args:
-            x: Inputs, `(B, C, *S)`.
+            x: Inputs, `(B, C, *S)`, or ids `(B, L)`.
             lengths: Filled positions of each sample, `(B,)`, or `None` when all are full.
-            hyper_kernels: What `backbone.hyper_kernels()` gave, or `None` to generate it.
+            hyper_kernels: What `backbone.hyper_kernels` gave for this size or a larger one; `None` to generate it.
 
         Returns:
-            Logits, `(B, num_classes)`.
+            Outputs, such as logits `(B, num_classes)`.
+
+        Raises:
+            UserError: If the features of the backbone have the wrong shape.
         """
-        features = self.backbone(x, lengths=lengths, hyper_kernels=hyper_kernels)
+        given = {} if hyper_kernels is None else {"hyper_kernels": hyper_kernels}
+        features = self.backbone(x, lengths=lengths, **given)
+        channels = self.backbone.out_channels
+        if features.dim() < 3 or features.shape[:2] != (len(x), channels):
+            raise UserError(
+                f"{type(self.backbone).__name__} must return features (B, C, *S) with B = {len(x)} and "
+                f"C = out_channels = {channels}, got {tuple(features.shape)}"
+            )
+        if lengths is not None and isinstance(self.backbone, ShortensSequences):
+            lengths = self.backbone.output_lengths(lengths)
         return self.head(features, lengths=lengths)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -100,92 +120,80 @@ class Classifier(LightningModule):
             batch_idx: Its number in the epoch.
 
         Returns:
-            The loss to minimise.
+            The loss to minimize.
 
         Raises:
-            NonFiniteLossError: If the loss is infinite or undefined.
+            NonFiniteLossError: If the loss is infinite or NaN.
         """
-        hyper_kernels = self.backbone.hyper_kernels()
-        logits = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=hyper_kernels)
-        slow_loss = slow_neural_loss(hyper_kernels)
-        loss = cross_entropy(logits, batch["y"], label_smoothing=self.label_smoothing)
-        loss = loss + self.slow_neural_loss_weight * slow_loss
+        hyper_kernels = self.backbone.hyper_kernels(input_size(batch["x"])) if self.has_hyper_kernels else None
+        outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=hyper_kernels)
+        loss = self.train_loss(outputs, batch["y"])
+        means: dict[str, Tensor] = {}
+        if hyper_kernels:
+            means["train/slow_neural_loss"] = slow_neural_loss(hyper_kernels)
+            loss = loss + self.slow_neural_loss_weight * means["train/slow_neural_loss"]
         if not loss.isfinite():
             raise NonFiniteLossError(
                 f"the loss is {loss.item()} at step {self.global_step + 1} (epoch {self.current_epoch + 1}); "
                 f"a lower lr than {self.lr} or a smaller trainer.gradient_clip_val may help"
             )
-        self.train_accuracy(logits, batch["y"])
-        means = {
-            "train/loss": loss,
-            "train/cross_entropy": cross_entropy(logits.detach(), batch["y"]),
-            "train/slow_neural_loss": slow_loss,
-            "train/accuracy": self.train_accuracy,
-        }
-        # The epoch log writes one row an epoch, from the means; Lightning's own would write several.
-        self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(logits), logger=False)
+        metrics = self.head.metrics(outputs.detach().float(), batch["y"])
+        means |= {f"train/{name}": value for name, value in metrics.items() if name != "score"} | {"train/loss": loss}
+        # The epoch log writes one row an epoch, from the means; Lightning's own loggers would write several.
+        self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(outputs), logger=False)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Predict one validation batch.
+    def evaluation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs for one batch.
 
         Args:
             batch: The batch.
             batch_idx: Its number.
-
-        Returns:
-            The predictions.
         """
-        logits = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self.kept_kernels)
-        self.val_accuracy(logits, batch["y"])
-        self.val_cross_entropy(cross_entropy(logits, batch["y"]), weight=len(logits))
-        return predictions(batch, logits)
+        outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self._kernels_for(batch["x"]))
+        self._evaluated.append(Predictions(batch["index"], batch["y"], outputs))
+
+    validation_step = test_step = predict_step = evaluation_step
+
+    def start_evaluation(self) -> None:
+        """Forget the outputs and the kernels of an earlier evaluation."""
+        self._evaluated, self._kept_kernels = [], None
+
+    on_validation_epoch_start = on_test_epoch_start = on_predict_epoch_start = start_evaluation
 
     def on_validation_epoch_end(self) -> None:
-        """Log accuracy and cross entropy, and the score that the best checkpoint is chosen by.
+        """Log the metrics of the validation split, and the score that the best checkpoint is chosen by."""
+        table = self.evaluated()
+        metrics = self.head.metrics(table.outputs, table.targets)
+        if "score" not in metrics:
+            raise UserError(f"{type(self.head).__name__}.metrics must hold score, got {', '.join(metrics)}")
+        self.head.predictions(table.outputs)
+        self.log_dict({f"val/{name}": float(value) for name, value in metrics.items()}, logger=False)
 
-        The score is the accuracy; of epochs with as many right, the lower cross entropy wins. (It is above 0, so
-        that 1 / (1 + it) counts for less than one more sample right.)
-        """
-        accuracy, loss = self.val_accuracy.compute(), self.val_cross_entropy.compute()
-        score = accuracy + 1 / (1 + loss) / self.val_cross_entropy.weight
-        self.log_dict({"val/accuracy": accuracy, "val/cross_entropy": loss, "val/score": score}, logger=False)
-        self.val_accuracy.reset()
-        self.val_cross_entropy.reset()
-        self.drop_kernels()
+    def evaluated(self) -> Predictions:
+        """Return the predictions of the last evaluation, in the order of the data set."""
+        self._kept_kernels = None
+        return Predictions.join(self._evaluated)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Predict one test batch.
-
-        Args:
-            batch: The batch.
-            batch_idx: Its number.
-
-        Returns:
-            The predictions.
-        """
-        logits = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self.kept_kernels)
-        return predictions(batch, logits)
-
-    predict_step = test_step
-
-    def keep_kernels(self) -> None:
-        """Generate the hyper-kernels for all batches to come: without training they stay the same."""
-        self.kept_kernels = self.backbone.hyper_kernels()
-
-    def drop_kernels(self) -> None:
-        """Forget them."""
-        self.kept_kernels = None
-
-    on_validation_epoch_start = on_test_epoch_start = on_predict_epoch_start = keep_kernels
-    on_test_epoch_end = on_predict_epoch_end = drop_kernels
+    def _kernels_for(self, x: Tensor) -> list[Tensor] | None:
+        """Return kernels for this input or a larger one: without training, a longer kernel begins with the shorter."""
+        if not self.has_hyper_kernels:
+            return None
+        size = input_size(x)
+        if self._kept_kernels is not None:
+            kept, kernels = self._kept_kernels
+            if all(had >= needed for had, needed in zip(kept, size, strict=True)):
+                return kernels
+            size = tuple(map(max, kept, size))
+        self._kept_kernels = size, self.backbone.hyper_kernels(size)
+        return self._kept_kernels[1]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters with the peak learning rates and the decay of the config."""
         return param_groups(self, lr=self.lr, weight_decay=self.weight_decay, slow_lr=self.slow_lr)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Build the optimiser and its schedule."""
+        """Build the optimizer and its schedule."""
         optimizer = make_optimizer(self.optimizer, self.parameter_groups(), lr=self.lr)
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(self.schedule, optimizer, total_steps=total_steps, warmup=self.warmup)
@@ -194,31 +202,31 @@ class Classifier(LightningModule):
     def configure_callbacks(self) -> list[Callback]:
         """Average the weights while they are trained, if `ema_decay` is given.
 
-        Validation sees the average, and checkpoints hold it in place of the weights. The running statistics of
-        standardisations are averaged, too, so that they lag as far behind as the weights that they belong to.
+        Validation sees the average, and checkpoints hold it in place of the weights. Running statistics are averaged,
+        too: they then belong to the averaged weights.
 
-        Lightning asks anew before every fit, validation and test. A new callback holds no average yet, so what is
-        loaded after the training is what is scored.
+        Lightning calls this method before every fit, validation and test. A new callback holds no average, so the
+        weights that are loaded after the training are those that are scored.
         """
         if self.ema_decay is None:
             return []
-        # of all tensors in one call: one by one, hundreds of small ones take a noticeable part of a step
+        # The multi-tensor form: one call a tensor takes a noticeable part of a step.
         average = get_ema_multi_avg_fn(self.ema_decay)
         return [WeightAveraging(device=self.trainer.strategy.root_device, use_buffers=True, multi_avg_fn=average)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume with an average what was begun without one, or the other way round.
+        """Refuse to resume a training with an average that began without one, and the other way round.
 
         Args:
             checkpoint: The checkpoint that the training continues.
 
         Raises:
-            ValueError: If one of the checkpoint and the model has an average and the other has none.
+            UserError: If one of the checkpoint and the model has an average and the other has none.
         """
         averaged = "averaging_state" in checkpoint
         if averaged != (self.ema_decay is not None):
             begun = "with" if averaged else "without"
-            raise ValueError(
+            raise UserError(
                 f"ema_decay must be {'given' if averaged else 'null'} to resume a training begun {begun} averaged "
                 f"weights, got {'null' if averaged else self.ema_decay}"
             )

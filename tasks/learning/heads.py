@@ -1,12 +1,56 @@
-"""From features to class scores."""
+"""From features to outputs; loss, metrics and the columns of the predictions come with the head."""
 
+from typing import Protocol, runtime_checkable
+
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 
 from hyperseq.functional import spatial_mean
+from tasks.errors import UserError
+
+
+@runtime_checkable
+class Head(Protocol):
+    """What a head must offer; it is built as `head(backbone.out_channels, num_classes)`."""
+
+    def forward(self, features: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Turn features `(B, C, *S)` into outputs `(B, ...)`."""
+        ...
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the scalar that training minimizes; a head for classes may take `label_smoothing`, too."""
+        ...
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the metrics over these samples, the main one first, and `score`: the highest one keeps its epoch."""
+        ...
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Return the columns of `predictions.csv`, `predicted` among them; each has one entry a sample."""
+        ...
+
+
+def check_head(head: nn.Module) -> None:
+    """Check that a head can be trained.
+
+    Args:
+        head: The head.
+
+    Raises:
+        UserError: If anything is missing; one message names all of it.
+    """
+    missing = [
+        f"{name}({takes})"
+        for name, takes in (("loss", "outputs, targets"), ("metrics", "outputs, targets"), ("predictions", "outputs"))
+        if not callable(getattr(head, name, None))
+    ]
+    if missing:
+        raise UserError(f"{type(head).__name__} is no head that can be trained: {', '.join(missing)} must be there")
 
 
 class ClassificationHead(nn.Module):
-    """Mean over the filled positions, then one linear layer.
+    """Mean over the filled positions, then one linear layer; trained by cross entropy.
 
     Args:
         in_channels: Channels of the features.
@@ -18,13 +62,65 @@ class ClassificationHead(nn.Module):
         self.linear = nn.Linear(in_channels, num_classes)
 
     def forward(self, features: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Score the classes.
-
-        Args:
-            features: Features, `(B, C, *S)`.
-            lengths: Filled positions of each sample, `(B,)`, or `None` when all are full.
-
-        Returns:
-            Logits, `(B, num_classes)`.
-        """
+        """Return logits `(B, num_classes)` of features `(B, C, *S)`."""
         return self.linear(spatial_mean(features, lengths=lengths))
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Return the mean cross entropy."""
+        return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return accuracy and cross entropy.
+
+        The score is the accuracy. Among equal accuracies the lower cross entropy wins: its term stays below the
+        accuracy of one sample.
+        """
+        accuracy = (outputs.argmax(dim=1) == targets).to(outputs.dtype).mean()
+        loss = cross_entropy(outputs, targets)
+        score = accuracy + 1 / (1 + loss) / len(targets)
+        return {"accuracy": accuracy, "cross_entropy": loss, "score": score}
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Return the class with the highest score, and the probability that the model gives to it."""
+        probability, predicted = outputs.softmax(dim=1).max(dim=1)
+        return {"predicted": predicted, "probability": probability}
+
+
+class RegressionHead(nn.Module):
+    """Mean over the filled positions, then one linear layer; trained by the mean squared error.
+
+    Targets are real, `(B,)` or `(B, num_targets)`.
+
+    Args:
+        in_channels: Channels of the features.
+        num_targets: Numbers to predict; the command takes `num_classes` of the data.
+    """
+
+    def __init__(self, in_channels: int, num_targets: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_channels, num_targets)
+
+    def forward(self, features: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Return numbers `(B, num_targets)` of features `(B, C, *S)`."""
+        return self.linear(spatial_mean(features, lengths=lengths))
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean squared error."""
+        return mse_loss(outputs, self._columns(targets))
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the mean absolute error, the root mean squared error and the share of explained variance."""
+        targets = self._columns(targets)
+        squared = mse_loss(outputs, targets)
+        variance = (targets - targets.mean(dim=0)).square().mean()
+        # One sample, or equal targets, have no variance to explain.
+        explained = torch.where(variance > 0, 1 - squared / variance, torch.zeros_like(squared))
+        metrics = {"mean_absolute_error": l1_loss(outputs, targets), "root_mean_squared_error": squared.sqrt()}
+        return metrics | {"r_squared": explained, "score": -squared}
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Return the predicted numbers."""
+        return {"predicted": outputs.squeeze(1) if outputs.shape[1] == 1 else outputs}
+
+    def _columns(self, targets: Tensor) -> Tensor:
+        return targets.reshape(len(targets), -1)

@@ -1,34 +1,41 @@
-"""Optimisers by name."""
+"""Any optimizer, called with the parameter groups and the peak learning rate."""
 
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
-from torch.optim import AdamW, Optimizer
+from torch.optim import Adam, Optimizer
 
-from hyperseq.optim import Kar2, Kar3
+from tasks.errors import UserError
 
-OptimizerName = Literal["adamw", "kar2", "kar3"]
+Groups = list[dict[str, Any]]
+OptimizerFactory = Callable[[Groups, float], Optimizer]
 
 
-def make_optimizer(name: OptimizerName, groups: list[dict[str, Any]], *, lr: float) -> Optimizer:
-    """Build an optimiser.
+def make_optimizer(factory: OptimizerFactory, groups: Groups, *, lr: float) -> Optimizer:
+    """Build an optimizer, and let Adam and AdamW update all parameters by one fused call.
 
     Args:
-        name: `adamw`, `kar2` or `kar3`.
+        factory: A class such as `torch.optim.AdamW`, or a partial of it, or any function.
         groups: Parameter groups, as `hyperseq.optim.param_groups` makes them.
         lr: Peak learning rate of groups that name none.
 
     Returns:
-        The optimiser.
+        The optimizer.
 
     Raises:
-        ValueError: If `name` is unknown, or if a decay is asked of an optimiser that has none.
+        UserError: If the factory returns no optimizer, or a decay is asked of an optimizer that has none.
     """
-    # fused: one call for all parameters; a loop over hundreds of small ones took a fifth of a step
-    optimizers = {"adamw": partial(AdamW, fused=True), "kar2": Kar2, "kar3": Kar3}
-    if name not in optimizers:
-        raise ValueError(f"name must be one of {', '.join(optimizers)}, got {name!r}")
+    optimizer = factory(groups, lr)
+    if not isinstance(optimizer, Optimizer):
+        raise UserError(f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}")
     decays = [group["weight_decay"] for group in groups if group.get("weight_decay")]
-    if name != "adamw" and decays:
-        raise ValueError(f"weight_decay must be 0 with {name}, which has none, got {decays[0]}")
-    return optimizers[name](groups, lr=lr)
+    if decays and "weight_decay" not in optimizer.defaults:
+        name = type(optimizer).__name__
+        raise UserError(f"weight_decay must be 0 with {name}, which has none, got {decays[0]}")
+    choices = [optimizer.defaults.get(name) for name in ("fused", "foreach", "capturable", "differentiable")]
+    if isinstance(optimizer, Adam) and not any(choices) and choices[:2] == [None, None]:
+        # A loop over hundreds of small parameters takes a fifth of a step. Set here and not by `fused=True`: the
+        # constructor would also take over the unscaling of gradients, which excludes clipping in mixed precision.
+        for group in optimizer.param_groups:
+            group["fused"] = all(parameter.is_floating_point() for parameter in group["params"])
+    return optimizer

@@ -7,14 +7,16 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from tasks.errors import UserError
+
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 
 def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rise along a cosine from 1/25 to 1, then falls along a cosine to 1/250,000 (Smith 2018, torch's constants).
+    """Rise along a cosine from 1/25 to 1, then fall along a cosine to 1/250,000 (Smith 2018, torch's constants).
 
     Args:
-        step: Optimiser steps taken, 0 to `total_steps - 1`.
+        step: Optimizer steps taken, 0 to `total_steps - 1`.
         total_steps: Steps of the whole training.
         warmup: Share of the steps spent rising.
 
@@ -28,10 +30,10 @@ def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def cosine(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rise linearly from near 0 to 1, then falls along a cosine to 0.
+    """Rise linearly from near 0 to 1, then fall along a cosine to 0.
 
     Args:
-        step: Optimiser steps taken.
+        step: Optimizer steps taken.
         total_steps: Steps of the whole training.
         warmup: Share of the steps spent rising.
 
@@ -45,10 +47,10 @@ def cosine(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def constant(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rise linearly from near 0 to 1 and stays there.
+    """Rise linearly from near 0 to 1 and stay there.
 
     Args:
-        step: Optimiser steps taken.
+        step: Optimizer steps taken.
         total_steps: Steps of the whole training.
         warmup: Share of the steps spent rising.
 
@@ -59,7 +61,7 @@ def constant(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int, warmup: float) -> LambdaLR:
-    """Attach a schedule to an optimiser; every parameter group keeps its own peak.
+    """Attach a schedule to an optimizer; every parameter group keeps its own peak.
 
     A function of the step, unlike torch's OneCycleLR, leaves the momenta alone (Kar2 and Kar3 are defined by theirs)
     and lets a resumed training be longer than the interrupted one.
@@ -71,18 +73,18 @@ def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int,
         warmup: Share of the steps spent rising, 0 to 1.
 
     Returns:
-        The schedule, to be stepped once per optimiser step.
+        The schedule, to be stepped once per optimizer step.
 
     Raises:
-        ValueError: If `name` is unknown, `total_steps` is below 1 or `warmup` lies outside 0 to 1.
+        UserError: If `name` is unknown, `total_steps` is below 1 or `warmup` lies outside 0 to 1.
     """
     schedules = {"one_cycle": one_cycle, "cosine": cosine, "constant": constant}
     if name not in schedules:
-        raise ValueError(f"name must be one of {', '.join(schedules)}, got {name!r}")
+        raise UserError(f"name must be one of {', '.join(schedules)}, got {name!r}")
     if total_steps < 1:
-        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+        raise UserError(f"total_steps must be at least 1, got {total_steps}")
     if not 0 <= warmup <= 1:
-        raise ValueError(f"warmup must lie in [0, 1], got {warmup}")
+        raise UserError(f"warmup must lie in [0, 1], got {warmup}")
     return LambdaLR(optimizer, partial(schedules[name], total_steps=total_steps, warmup=warmup))
 
 

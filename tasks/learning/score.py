@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from scipy.stats import binomtest
+from torch import nn
 
 from tasks.learning.predictions import Predictions
 
@@ -12,35 +13,36 @@ class Score:
     """Agreement of predictions with the data.
 
     Attributes:
-        correct: Samples predicted right.
+        metrics: The metrics of the head, the main one first.
         num_samples: Samples evaluated.
-        cross_entropy: Mean cross entropy of the true classes.
     """
 
-    correct: int
+    metrics: dict[str, float]
     num_samples: int
-    cross_entropy: float
 
     @classmethod
-    def of(cls, table: Predictions) -> "Score":
-        """Count the right predictions.
+    def of(cls, predictions: Predictions, head: nn.Module) -> "Score":
+        """Compute the metrics of a head over all samples.
 
         Args:
-            table: The predictions.
+            predictions: The predictions.
+            head: The head that made them.
 
         Returns:
             The score.
         """
-        correct = int((table["true"] == table["predicted"]).sum())
-        return cls(correct, len(table["true"]), float(table["cross_entropy"].double().mean()))
+        metrics = head.metrics(predictions.outputs, predictions.targets)
+        return cls({name: float(value) for name, value in metrics.items() if name != "score"}, len(predictions))
 
     @property
-    def accuracy(self) -> float:
-        """Share of the samples predicted right."""
-        return self.correct / self.num_samples
+    def correct(self) -> int | None:
+        """Samples predicted right; `None` where accuracy is no metric."""
+        return round(self.metrics["accuracy"] * self.num_samples) if "accuracy" in self.metrics else None
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95% confidence interval of the accuracy (Wilson 1927)."""
+    def interval(self) -> tuple[float, float] | None:
+        """95% confidence interval of the accuracy (Wilson 1927); `None` where accuracy is no metric."""
+        if self.correct is None:
+            return None
         interval = binomtest(self.correct, self.num_samples).proportion_ci(0.95, method="wilson")
         return float(interval.low), float(interval.high)

@@ -14,8 +14,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "scikit-learn")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Record what a result depends on besides its config.
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """Describe what a result depends on besides its config.
 
     Args:
         device: Where the model ran.

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import UserError
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -31,10 +33,10 @@ class RunFolder:
             The new, empty folder.
 
         Raises:
-            ValueError: If `name` is not one plain folder name.
+            UserError: If `name` is not one plain folder name.
         """
         if Path(name).name != name or name in ("", ".", ".."):
-            raise ValueError(f"run.name must be one folder name, got {name!r}")
+            raise UserError(f"run.name must be one folder name, got {name!r}")
         group = root / name
         group.mkdir(parents=True, exist_ok=True)
         taken = [int(path.name) for path in group.iterdir() if path.name.isdecimal()]
@@ -47,10 +49,21 @@ class RunFolder:
             return cls(group / str(number))
         raise AssertionError("counting never ends")
 
+    @classmethod
+    def owner(cls, checkpoint: Path) -> "RunFolder | None":
+        """Return the run that wrote a checkpoint, or `None` if the file lies elsewhere."""
+        run = cls(checkpoint.parents[1]) if checkpoint.parent.name == "checkpoints" else None
+        return run if run is not None and run.config.is_file() else None
+
     @property
     def config(self) -> Path:
         """The whole configuration, accepted by every verb of the command."""
         return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One row of metrics an epoch."""
+        return self.path / "metrics.csv"
 
     @property
     def results(self) -> Path:
@@ -75,7 +88,7 @@ class RunFolder:
         words = ["hyperseq", verb, "--config", str(self.config)]
         return shlex.join(words + (["--ckpt_path", str(self.checkpoint(checkpoint))] if checkpoint else []))
 
-    def artefact(self, name: str) -> Path:
+    def file(self, name: str) -> Path:
         """Name a file of the run.
 
         Args:

@@ -36,7 +36,7 @@ class OneLineParser(LightningArgumentParser):
         return self.instantiate(namespace, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the error and exits.
+        """Print the error and exit.
 
         Args:
             message: What jsonargparse found.
@@ -47,7 +47,7 @@ class OneLineParser(LightningArgumentParser):
 
 
 def one_line(message: str, parser: LightningArgumentParser) -> str:
-    """Shorten an error, and adds the nearest valid key where the error is an unknown one.
+    """Shorten an error, and add the nearest valid key where the error is an unknown one.
 
     Args:
         message: What jsonargparse found.
@@ -78,7 +78,7 @@ def typed_keys(words: list[str], files: list[Path]) -> set[str]:
     keys = {word.split("=")[0].removeprefix("--") for word in words if word.startswith("--")}
     for file in files:
         keys |= set(_flat(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
-    short = re.compile(r"^(data|model\.backbone)\.(?!init_args\.|class_path)")
+    short = re.compile(r"^(data|model\.(?:backbone|head|optimizer))\.(?!init_args\.|class_path)")
     return {short.sub(r"\1.init_args.", key) for key in keys}
 
 

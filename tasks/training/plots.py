@@ -1,6 +1,6 @@
 """Pictures of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
 
@@ -29,32 +29,34 @@ STYLE = {
 CHANNELS_SHOWN = 8
 
 
-def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test_accuracy: float) -> None:
-    """Draw cross entropy, accuracy and learning rate over the epochs.
+def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mapping[str, float]) -> None:
+    """Draw the first two metrics and the learning rate over the epochs.
 
     Args:
         path: File to write.
         rows: One row of metrics an epoch.
         best_epoch: Epoch whose weights were tested.
-        test_accuracy: Accuracy of these weights on the test part.
+        test: Metrics of these weights on the test split.
     """
+    shown = list(test)[:2]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 3.6), layout="constrained")
-        loss, accuracy, rate = figure.subplots(1, 3, width_ratios=(4, 4, 2.6))
-        _draw_pair(loss, rows, "cross_entropy", scale=1.0)
-        loss.set(title="Cross entropy", ylabel="nats", yscale="log")
-        loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        loss.yaxis.set_major_formatter("{x:g}")
-        loss.yaxis.set_minor_locator(NullLocator())
-        _draw_pair(accuracy, rows, "accuracy", scale=100.0)
-        accuracy.axhline(100 * test_accuracy, color=TEST, linestyle="--", linewidth=1.2, label="test, best epoch")
-        accuracy.set(title="Accuracy", ylabel="percent")
-        for axes in (loss, accuracy):
+        figure = Figure(figsize=(2.9 + 4.1 * len(shown), 3.6), layout="constrained")
+        *panels, rate = figure.subplots(1, len(shown) + 1, width_ratios=(*(4 for _ in shown), 2.6))
+        for axes, metric in zip(panels, shown, strict=True):
+            scale = 100.0 if metric == "accuracy" else 1.0
+            _draw_pair(axes, rows, metric, scale=scale)
+            axes.axhline(scale * test[metric], color=TEST, linestyle="--", linewidth=1.2, label="test, best epoch")
+            axes.set(title=metric.replace("_", " ").capitalize(), ylabel="percent" if metric == "accuracy" else "")
+            if metric == "cross_entropy":
+                axes.set(ylabel="nats", yscale="log")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_locator(NullLocator())
             axes.axvline(best_epoch, color=INK, linestyle=":", linewidth=1, label="best epoch")
             axes.legend()
         _draw_rates(rate, rows)
         rate.set(title="Learning rate at epoch end", ylim=(0, None))
-        for axes in (loss, accuracy, rate):
+        for axes in (*panels, rate):
             axes.set_xlabel("epoch")
             axes.set_xlim(rows[0]["epoch"] - 0.5, rows[-1]["epoch"] + 0.5)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -62,7 +64,7 @@ def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test_accura
 
 
 def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
-    """Draw a confusion matrix; colour is the share of the true class, the numbers are counts.
+    """Draw a confusion matrix; color is the share of the true class, the numbers are counts.
 
     Args:
         path: File to write.
@@ -77,8 +79,8 @@ def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[s
         axes = figure.subplots()
         image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for true, predicted in np.argwhere(table > 0):
-            colour = "white" if share[true, predicted] > 0.5 else INK
-            axes.text(predicted, true, f"{table[true, predicted]}", ha="center", va="center", color=colour, fontsize=8)
+            color = "white" if share[true, predicted] > 0.5 else INK
+            axes.text(predicted, true, f"{table[true, predicted]}", ha="center", va="center", color=color, fontsize=8)
         longest = max(len(name) for name in class_names)
         axes.set_xticks(range(size), class_names, rotation=90 if longest > 3 else 0)
         axes.set_yticks(range(size), class_names)
@@ -90,9 +92,9 @@ def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[s
 
 
 def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
-    """Draw what the slow networks drew: one row a block, some channels of its global hyper-kernel.
+    """Draw the global hyper-kernels: one row a block, some channels in each.
 
-    Of more than two spatial axes, the middle of the further ones is shown.
+    Of more than two spatial axes, the middle of the others is shown.
 
     Args:
         path: File to write.
@@ -116,15 +118,15 @@ def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
                 axes.set_title(f"channel {channel + 1}", fontsize=8, fontweight="normal")
             row[0].set_ylabel(f"block {block}\n±{limit:.2g}", fontsize=9)
         _number_positions(grid[-1], kernels[-1].shape[1:])
-        title = "What the slow networks drew: global hyper-kernels over the input positions"
+        title = "Global hyper-kernels over the input positions"
         figure.suptitle(title, fontsize=11, fontweight="bold")
         figure.savefig(path, dpi=120)
 
 
 def _draw_pair(axes: Axes, rows: Sequence[Row], metric: str, *, scale: float) -> None:
-    for part, colour in (("train", TRAIN), ("val", VAL)):
-        epochs, values = _series(rows, f"{part}/{metric}")
-        axes.plot(epochs, scale * values, color=colour, marker=_marker(rows), markersize=3, label=part)
+    for split, color in (("train", TRAIN), ("val", VAL)):
+        epochs, values = _series(rows, f"{split}/{metric}")
+        axes.plot(epochs, scale * values, color=color, marker=_marker(rows), markersize=3, label=split)
 
 
 def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:

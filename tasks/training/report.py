@@ -1,126 +1,162 @@
 """What a finished training leaves behind: test of the best weights, files, and the table of it all."""
 
 import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule, Trainer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
+from torch import Tensor, nn
 
 from tasks.learning.classifier import Classifier
-from tasks.learning.predictions import PredictionCollector, write_predictions
+from tasks.learning.predictions import Predictions
 from tasks.learning.score import Score
 from tasks.runs.checkpoints import load_weights, read_checkpoint
-from tasks.runs.provenance import environment
-from tasks.runs.run_folder import RunFolder, write_json
-from tasks.training.callbacks.epoch_log import Row
+from tasks.runs.provenance import describe_environment
+from tasks.runs.run_folder import RunFolder, write_json, write_text
+from tasks.training.callbacks.epoch_log import read_rows
 from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
-
-Part = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
-class Conclusion:
+class Report:
     """Everything that the end of a training needs.
 
     Attributes:
         trainer: The trainer that trained.
-        model: The trained model; it leaves with its best weights.
+        model: The trained model; afterwards it has its best weights.
         data: The data.
         run: Folder of the run.
-        collector: Callback of the trainer that keeps predictions.
-        rows: One row of metrics an epoch.
         config: The whole configuration, as plain values.
         seconds: Time that the training took.
-        checkout: Commit of the code, and whether the code differs from it, when the training started.
-        resumed_from: Checkpoint that the training continued, if any.
+        checkout: Commit of the code, and whether the code differed from it, when the training started.
+        resumed: Whether the training went on from a checkpoint.
     """
 
     trainer: Trainer
     model: Classifier
     data: LightningDataModule
     run: RunFolder
-    collector: PredictionCollector
-    rows: list[Row]
     config: dict[str, Any]
     seconds: float
     checkout: dict[str, Any]
-    resumed_from: Path | None
+    resumed: bool
 
     def write(self, console: Console) -> None:
-        """Test the best weights, writes every file of the run and prints the table.
+        """Test the best weights, write every file of the run and print the table.
 
         Args:
             console: Where to print it.
         """
         best = self.run.checkpoint("best")
-        best_epoch = read_checkpoint(best)["epoch"] + 1
+        best_epoch, rows = read_checkpoint(best)["epoch"] + 1, read_rows(self.run.metrics)
         load_weights(self.model, best)
         self.trainer.validate(self.model, datamodule=self.data, verbose=False)
-        val = Score.of(self.collector.collected())
+        val = Score.of(self.model.evaluated(), self.model.head)
         self.trainer.test(self.model, datamodule=self.data, verbose=False)
-        table = self.collector.collected()
-        test = Score.of(table)
-        counts = multiclass_confusion_matrix(table["predicted"], table["true"], self.data.num_classes)
-        with torch.no_grad():
-            hyper_kernels = self.model.backbone.hyper_kernels()
+        table = self.model.evaluated()
+        test = Score.of(table, self.model.head)
 
-        file = self.run.artefact
-        write_predictions(file("predictions.csv"), table)
-        write_confusion_matrix(file("confusion_matrix.csv"), counts, class_names=self.data.class_names)
-        plot_confusion_matrix(file("confusion_matrix.png"), counts, class_names=self.data.class_names)
-        plot_curves(file("curves.png"), self.rows, best_epoch=best_epoch, test_accuracy=test.accuracy)
-        plot_hyper_kernels(file("hyper_kernels.png"), hyper_kernels)
-        # Last, so that a folder with results is a folder with everything.
-        write_json(self.run.results, self._results(val, test, best_epoch))
-        heading = f"Best weights: epoch {best_epoch} of {len(self.rows)}, {self.seconds:.0f} s of training"
-        print_conclusion(console, self.run, val=val, test=test, heading=heading, selected_on=selected_on(self.data))
+        # Numbers first: a picture that fails costs no result.
+        write_predictions(self.run.file("predictions.csv"), table, self.model.head, self.data.sample_names)
+        counts = count_confusions(table, self.model.head, self.data.num_classes)
+        if counts is not None:
+            write_confusion_matrix(self.run.file("confusion_matrix.csv"), counts, class_names=self.data.class_names)
+        last = {"best_epoch": best_epoch, "epochs": int(rows[-1]["epoch"]), "steps": int(rows[-1]["step"])}
+        write_json(self.run.results, self._results(val, test, last))
 
-    def _results(self, val: Score, test: Score, best_epoch: int) -> dict[str, Any]:
+        def draw(name: str, plot: Callable[..., None], *content: Any, **options: Any) -> None:
+            try:
+                plot(self.run.file(name), *content, **options)
+            except Exception as error:
+                console.print(f"{name} could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
+
+        draw("curves.png", plot_curves, rows, best_epoch=best_epoch, test=test.metrics)
+        if counts is not None:
+            draw("confusion_matrix.png", plot_confusion_matrix, counts, class_names=self.data.class_names)
+        if self.model.has_hyper_kernels:
+            with torch.no_grad():
+                hyper_kernels = self.model.backbone.hyper_kernels(tuple(self.data.size))
+            if hyper_kernels:
+                draw("hyper_kernels.png", plot_hyper_kernels, hyper_kernels)
+
+        heading = f"Best weights: epoch {best_epoch} of {len(rows)}, {self.seconds:.0f} s of training"
+        console.print(f"\n{heading}", style="bold")
+        print_scores(console, {"validation": val, "test": test}, selected_on=self.data.selected_on)
+        for path in sorted(path for path in self.run.path.rglob("*") if path.is_file()):
+            console.print(f"  {path}")
+        console.print("\nNext:")
+        for verb in ("test", "predict"):
+            console.print(f"  {self.run.command(verb)}")
+
+    def _results(self, val: Score, test: Score, epochs: dict[str, int]) -> dict[str, Any]:
+        right = {"correct": test.correct, "interval_95": test.interval} if test.interval else {}
         return {
             "task": self.config["run"]["name"],
-            "accuracy": test.accuracy,
-            "correct": test.correct,
+            "metric": next(iter(test.metrics)),
+            **test.metrics,
+            **right,
             "n": test.num_samples,
-            "interval_95": list(test.interval),
-            "cross_entropy": test.cross_entropy,
-            "val_accuracy": val.accuracy,
+            **{f"val_{name}": value for name, value in val.metrics.items()},
             "val_n": val.num_samples,
-            "selected_on": selected_on(self.data),
-            "best_epoch": best_epoch,
-            "epochs": int(self.rows[-1]["epoch"]),
-            "steps": int(self.rows[-1]["step"]),
+            "selected_on": self.data.selected_on,
+            **epochs,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "seconds": round(self.seconds, 1),
             "seed": self.config["seed_everything"],
             "input_shape": [self.data.in_channels, *self.data.size],
-            "split": {"seed": getattr(self.data, "split_seed", None), **self.data.part_sizes},
+            "split": {"seed": self.data.split_seed, **self.data.split_sizes},
             "precision": str(self.trainer.precision),
-            "resumed_from": str(self.resumed_from) if self.resumed_from else None,
+            "resumed": self.resumed,
             **self.checkout,
-            **environment(self.trainer.strategy.root_device),
+            **describe_environment(self.trainer.strategy.root_device),
             "config": self.config,
         }
 
 
-def selected_on(data: LightningDataModule) -> Part:
-    """Tell on which part the epoch of the best weights is chosen.
+def write_predictions(
+    path: Path, table: Predictions, head: nn.Module, sample_names: Sequence[str] | None = None
+) -> None:
+    """Write one line a sample: `index`, `name` where samples have names, `true`, and the columns of the head.
 
     Args:
-        data: The data; some old results were chosen on the test part, and `select_on_test` repeats that.
+        path: File to write.
+        table: The predictions.
+        head: The head that made them.
+        sample_names: One name a sample of the whole data set.
+    """
+    columns: dict[str, list[Any]] = {"index": table.index.tolist()}
+    if sample_names is not None:
+        columns["name"] = [sample_names[index] for index in columns["index"]]
+    for name, values in {"true": table.targets, **head.predictions(table.outputs)}.items():
+        columns |= _plain_columns(name, values)
+    _write_csv(path, [list(columns), *zip(*columns.values(), strict=True)])
+
+
+def count_confusions(table: Predictions, head: nn.Module, num_classes: int) -> Tensor | None:
+    """Count the samples of each pair of true and predicted class.
+
+    Args:
+        table: The predictions.
+        head: The head that made them.
+        num_classes: Number of classes.
 
     Returns:
-        `validation` or `test`.
+        Counts, rows are true classes, `(num_classes, num_classes)`; `None` where the head predicts no class.
     """
-    return "test" if getattr(data, "select_on_test", False) else "validation"
+    predicted = head.predictions(table.outputs)["predicted"]
+    if table.targets.dtype != torch.int64 or predicted.dtype != torch.int64 or predicted.shape != table.targets.shape:
+        return None
+    pairs = num_classes * table.targets + predicted
+    return pairs.bincount(minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: tuple[str, ...]) -> None:
+def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
     """Write a confusion matrix with its class names.
 
     Args:
@@ -128,51 +164,51 @@ def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: tuple[str
         counts: Counts, rows are true classes and columns predicted ones, `(num_classes, num_classes)`.
         class_names: Name of each class.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["true \\ predicted", *class_names])
-        writer.writerows([name, *row] for name, row in zip(class_names, counts.tolist(), strict=True))
+    rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
+    _write_csv(path, [["true \\ predicted", *class_names], *rows])
 
 
-def print_conclusion(
-    console: Console, run: RunFolder, *, val: Score, test: Score, heading: str, selected_on: Part
-) -> None:
-    """Print the numbers, the files and the next commands.
-
-    Args:
-        console: Where to print.
-        run: Folder of the run.
-        val: Score of the best weights on the validation part.
-        test: Score of the best weights on the test part.
-        heading: What the numbers belong to.
-        selected_on: Part that the epoch was chosen on.
-    """
-    console.print(f"\n{heading}", style="bold")
-    print_scores(console, {"validation": val, "test": test}, selected_on=selected_on)
-    for path in sorted(path for path in run.path.rglob("*") if path.is_file()):
-        console.print(f"  {path}")
-    console.print("\nNext:")
-    for verb in ("test", "predict"):
-        console.print(f"  {run.command(verb)}")
-
-
-def print_scores(console: Console, scores: dict[str, Score], *, selected_on: Part) -> None:
+def print_scores(console: Console, scores: dict[str, Score], *, selected_on: str) -> None:
     """Print a table of scores.
 
     Args:
         console: Where to print.
-        scores: Score of each part.
-        selected_on: Part that the epoch was chosen on.
+        scores: Score of each split.
+        selected_on: Split that the epoch was chosen on, `validation` or `test`.
     """
-    table = Table("part")
-    for column in ("accuracy", "right", "n", "95% interval", "cross entropy"):
+    table = Table("split")
+    for column in dict(_cells(next(iter(scores.values())), "")):
         table.add_column(column, justify="right")
-    for part, score in scores.items():
-        low, high = (100 * bound for bound in score.interval)
-        # Of the part that the epoch was chosen on, an interval would promise too much.
-        interval = "chosen by it" if part in ("validation", selected_on) else f"{low:.2f}% to {high:.2f}%"
-        numbers = (f"{100 * score.accuracy:.2f}%", f"{score.correct}", f"{score.num_samples}", interval)
-        table.add_row(part, *numbers, f"{score.cross_entropy:.4f}")
+    for split, score in scores.items():
+        # The epoch was chosen by this split: an interval would promise too much.
+        chosen = "chosen by it" if split in ("validation", selected_on) else ""
+        table.add_row(split, *dict(_cells(score, chosen)).values())
     console.print(table)
     if selected_on == "test":
-        console.print("The epoch was chosen on the test part: this accuracy is no estimate for new samples.")
+        console.print("The epoch was chosen on the test split: this is no estimate for new samples.")
+
+
+def _cells(score: Score, chosen: str) -> Iterator[tuple[str, str]]:
+    for name, value in score.metrics.items():
+        yield name.replace("_", " "), f"{100 * value:.2f}%" if name == "accuracy" else f"{value:.4f}"
+        if name == "accuracy" and score.interval:
+            low, high = (100 * bound for bound in score.interval)
+            yield "right", f"{score.correct}"
+            yield "95% interval", chosen or f"{low:.2f}% to {high:.2f}%"
+    yield "n", f"{score.num_samples}"
+
+
+def _plain_columns(name: str, values: Tensor) -> dict[str, list[Any]]:
+    if values.dim() > 1:
+        return {f"{name}_{number}": _plain(column) for number, column in enumerate(values.flatten(1).unbind(1), 1)}
+    return {name: _plain(values)}
+
+
+def _plain(values: Tensor) -> list[Any]:
+    return [f"{value:.7g}" for value in values.tolist()] if values.is_floating_point() else values.tolist()
+
+
+def _write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue())

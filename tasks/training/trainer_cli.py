@@ -1,6 +1,7 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI, with one folder a run and no surprises."""
 
 import signal
+import sys
 import traceback
 from os import environ
 from pathlib import Path
@@ -9,28 +10,30 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import Namespace
-from pytorch_lightning import LightningDataModule, Trainer
+from jsonargparse import ArgumentParser, Namespace
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.trainer.states import TrainerStatus
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from tasks.console import make_console
+from tasks.data.data_module import SPLITS, check_data_module
+from tasks.errors import UserError
 from tasks.learning.classifier import Classifier, NonFiniteLossError
-from tasks.learning.predictions import PredictionCollector, write_predictions
 from tasks.learning.score import Score
-from tasks.runs.checkpoints import checkpoint_callbacks, find_checkpoint, load_weights
+from tasks.runs.checkpoints import checkpoint_callbacks, find_checkpoint, load_weights, read_checkpoint
 from tasks.runs.provenance import checkout
-from tasks.runs.run_folder import RunFolder
+from tasks.runs.run_folder import RunFolder, write_text
 from tasks.training.callbacks.epoch_log import EpochLog
-from tasks.training.callbacks.epoch_seeding import EpochSeed
-from tasks.training.callbacks.learning_rates import ConfiguredRates
+from tasks.training.callbacks.epoch_seeding import EpochSeeding
+from tasks.training.callbacks.learning_rates import LearningRates
 from tasks.training.callbacks.plan import Plan
 from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.training_clock import TrainingClock
 from tasks.training.cli_parser import OneLineParser, typed_keys
-from tasks.training.report import Conclusion, print_scores, selected_on
+from tasks.training.own_modules import add_import_folders, needed_folders
+from tasks.training.report import Report, print_scores, write_predictions
 
 # The data decide these, and the seed of the run; a config that repeated them could contradict.
 LINKS = {
@@ -39,6 +42,7 @@ LINKS = {
     "data.num_spatial_dims": "model.backbone.init_args.num_spatial_dims",
     "data.in_channels": "model.backbone.init_args.in_channels",
     "data.size": "model.backbone.init_args.size",
+    "data.num_tokens": "model.backbone.init_args.num_tokens",
 }
 
 TRAINER_DEFAULTS = {
@@ -46,17 +50,20 @@ TRAINER_DEFAULTS = {
     "devices": 1,
     "logger": False,
     "log_every_n_steps": 1,
-    "num_sanity_val_steps": 0,
+    "num_sanity_val_steps": 1,
     "enable_model_summary": False,
     "use_distributed_sampler": False,
 }
 
-# What a user can cause and one line can tell; anything else is our mistake and keeps its traceback.
-FAILURES = (ValueError, OSError, NonFiniteLossError, MisconfigurationException)
+FAILURES = (UserError, NonFiniteLossError, MisconfigurationException)
+"""What a user can cause and one line can tell; anything else keeps its traceback."""
+
+OURS, PASSED_THROUGH = {"hyperseq", "tasks"}, {"jsonargparse", "pytorch_lightning", "lightning_fabric", "torch"}
+BY_VERB = {"fit": SPLITS, "validate": ("val",), "test": ("test",), "predict": ("test",)}
 
 
 class TrainingCLI(LightningCLI):
-    """Train and evaluates what a config names.
+    """Train and evaluate what a config names.
 
     Args:
         args: Words of the command line, the verb first.
@@ -64,12 +71,10 @@ class TrainingCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self.console = make_console()
-        self.collector = PredictionCollector()
         self.run_folder: RunFolder | None = None
         self.checkpoint: Path | None = None
-        self.epoch_log = EpochLog()
         self.clock = TrainingClock()
-        self.checkout: dict[str, Any] = {}
+        self.import_folders = add_import_folders(args)
         verbs = {verb: {"allow_abbrev": False} for verb in self.subcommands()}
         super().__init__(
             Classifier,
@@ -98,6 +103,9 @@ class TrainingCLI(LightningCLI):
         parser.add_argument(
             "--run.compile", type=bool, default=False, help="Train by torch.compile: faster after a minute or two."
         )
+        parser.add_argument(
+            "--run.import_from", type=list[str], default=[], help="Written by fit: folders of the user's own modules."
+        )
         for source, target in LINKS.items():
             when = "instantiate" if source.startswith("data.") else "parse"
             parser.link_arguments(source, target, apply_on=when)
@@ -114,58 +122,74 @@ class TrainingCLI(LightningCLI):
         wanted = options.pop("ckpt_path", None)
         if self.config.subcommand != "fit" or wanted:
             try:
-                run = RunFolder(files[-1].parent if files else Path())
-                self.checkpoint = find_checkpoint(wanted or "best", run)
-            except ValueError as error:
+                self.checkpoint = find_checkpoint(wanted or "best", RunFolder(files[-1].parent if files else Path()))
+                read_checkpoint(self.checkpoint)
+                if self.config.subcommand == "fit":
+                    self._resume_in_place(args)
+            except UserError as error:
                 parser.error(str(error))
+
+    def instantiate_classes(self) -> None:
+        """Build the data and check them; then build the model, which learns from the data, and the trainer."""
+        config = self.config.clone()
+        options = config[self.subcommand]
+        parser = ArgumentParser()
+        parser.add_argument("--data", type=LightningDataModule)
+        with isolate_rng():
+            data = parser.instantiate(Namespace(data=options.data)).data
+            learnt = read_checkpoint(self.checkpoint).get(type(data).__qualname__) if self.checkpoint else None
+            if learnt is not None:
+                data.load_state_dict(learnt)
+            data.prepare_data()
+            for stage in ("fit", "test") if self.subcommand == "fit" else (self.subcommand,):
+                data.setup(stage)
+        check_data_module(data, splits=BY_VERB[self.subcommand])
+        options.data = data
+        self.config_init = self.parser.instantiate_classes(config)
+        self.datamodule = data
+        self.model = self._get(self.config_init, "model")
+        self._add_configure_optimizers_method_to_model(self.subcommand)
+        self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer; for `fit` also the run folder and what writes into it."""
         options, config = self.config[self.subcommand], self.config_init[self.subcommand]
-        callbacks = [*(config.trainer.callbacks or []), self.collector]
+        callbacks = list(config.trainer.callbacks or [])
         if self.subcommand != "fit":
             return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False,
                                                enable_progress_bar=False, **kwargs)  # fmt: skip
-        run = self.run_folder = RunFolder.create(options.run.root, options.run.name)
+        if self.run_folder is None:
+            self.run_folder = RunFolder.create(options.run.root, options.run.name)
+            self.write_config(self.run_folder)
+        run = self.run_folder
         self.checkout = checkout()
-        csv_logger = CSVLogger(options.run.root, name=options.run.name, version=run.path.name)
-        # Opened while the folder is empty: it warns about files that it finds.
-        _ = csv_logger.experiment
-        config_text = yaml.safe_dump(self._plain_config(), sort_keys=False)
-        run.config.write_text(f"# {run.command('test')}\n{config_text}", encoding="utf-8")
-        if self.checkpoint:
-            self.epoch_log = EpochLog(self.checkpoint.parent.with_name("metrics.csv"))
-        files = [str(file.relative) for file in options.config or []]
         callbacks += [
-            ConfiguredRates(),
-            Plan(self.console, run, files),
-            EpochSeed(options.seed_everything),
-            self.epoch_log,
+            _BeginRun(self, run),
+            LearningRates(),
+            Plan(self.console, run, [str(file.relative) for file in options.config or []]),
+            EpochSeeding(options.seed_everything),
+            EpochLog(run.metrics),
             self.clock,
         ]
         if options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingProgress(self.console))
-        loggers = config.trainer.logger or []
         return super().instantiate_trainer(
-            callbacks=[*callbacks, *checkpoint_callbacks(run, self.checkpoint)],
-            logger=[csv_logger, *(loggers if isinstance(loggers, list) else [loggers])],
-            default_root_dir=run.path,
-            **kwargs,
+            callbacks=[*callbacks, *checkpoint_callbacks(run)], default_root_dir=run.path, **kwargs
         )
 
     def fit(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
-        """Trains, tests the best weights and writes the run folder."""
-        interrupt = signal.getsignal(signal.SIGINT)
+        """Train, test the best weights and write the run folder."""
+        interrupt, run = signal.getsignal(signal.SIGINT), self.run_folder
+        assert run is not None
         if self.config[self.subcommand].run.compile:
             # one program per shape of batch: with sizes left open torch 2.13 fails on our autograd functions
             model.backbone.compile(dynamic=False)
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=self.checkpoint, weights_only=True)
             # fmt: off
-            Conclusion(
-                trainer=self.trainer, model=model, data=datamodule, run=self.run_folder, collector=self.collector,
-                rows=self.epoch_log.rows, config=self._plain_config(), seconds=self.clock.seconds,
-                checkout=self.checkout, resumed_from=self.checkpoint,
+            Report(
+                trainer=self.trainer, model=model, data=datamodule, run=run, config=self.plain_config(),
+                seconds=self.clock.seconds, checkout=self.checkout, resumed=self.checkpoint is not None,
             ).write(self.console)
             # fmt: on
         except SystemExit:
@@ -173,42 +197,69 @@ class TrainingCLI(LightningCLI):
             signal.signal(signal.SIGINT, interrupt)
             if self.trainer.state.status != TrainerStatus.INTERRUPTED:
                 raise
-            self._say_how_to_resume()
+            self._say_how_to_resume(run)
             raise SystemExit(130) from None
-        except Exception:
-            self.run_folder.error.write_text(traceback.format_exc(), encoding="utf-8")
-            raise
+        except Exception as error:
+            write_text(run.error, traceback.format_exc())
+            if isinstance(error, FAILURES):
+                raise
+            print(f"{traceback.format_exc()}hyperseq: the traceback is kept in {run.error}", file=sys.stderr)
+            raise SystemExit(1) from error
 
     def validate(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
-        """Print the score on the validation part."""
+        """Print the score on the validation split."""
         self._evaluate("validation", model, datamodule)
 
     def test(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
-        """Print the score on the test part."""
+        """Print the score on the test split."""
         self._evaluate("test", model, datamodule)
 
     def predict(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
         """Write predictions into a new file."""
+        assert self.checkpoint is not None
         load_weights(model, self.checkpoint)
-        self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
+        self.trainer.predict(model, dataloaders=datamodule.test_dataloader(), return_predictions=False)
         # The run that owns the weights; weights from elsewhere leave their predictions where the user stands.
-        owned = self.checkpoint.parent.name == "checkpoints"
-        path = RunFolder(self.checkpoint.parents[1] if owned else Path()).next_predictions()
-        table = self.collector.collected()
-        write_predictions(path, table)
-        self.console.print(f"{len(table['index'])} predictions written to {path}")
+        path = (RunFolder.owner(self.checkpoint) or RunFolder(Path())).next_predictions()
+        table = model.evaluated()
+        write_predictions(path, table, model.head, datamodule.sample_names)
+        self.console.print(f"{len(table)} predictions written to {path}")
 
-    def _evaluate(self, part: str, model: Classifier, data: LightningDataModule) -> None:
+    def plain_config(self) -> dict[str, Any]:
+        """Return all options as plain values, without those that resume: every verb reads the file of a run."""
+        config = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))[self.subcommand]
+        folders = [str(folder) for folder in needed_folders(config, self.import_folders)]
+        config["run"]["import_from"] = folders
+        return {name: value for name, value in config.items() if name not in ("ckpt_path", "weights_only")}
+
+    def write_config(self, run: RunFolder) -> None:
+        """Write the config of a run, with the command that tests it above."""
+        text = yaml.safe_dump(self.plain_config(), sort_keys=False)
+        write_text(run.config, f"# {run.command('test')}\n{text}")
+
+    def _resume_in_place(self, words: list[str]) -> None:
+        assert self.checkpoint is not None
+        self.run_folder = RunFolder.owner(self.checkpoint)
+        if self.run_folder is None:
+            raise UserError(f"ckpt_path must lie in a run folder, <run>/checkpoints/last.ckpt, got {self.checkpoint}")
+        for name in ("run.root", "run.name"):
+            if any(word.split("=")[0] == f"--{name}" for word in words):
+                raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
+
+    def _evaluate(self, split: str, model: Classifier, data: LightningDataModule) -> None:
+        assert self.checkpoint is not None
         load_weights(model, self.checkpoint)
-        evaluate = self.trainer.validate if part == "validation" else self.trainer.test
+        evaluate = self.trainer.validate if split == "validation" else self.trainer.test
         evaluate(model, datamodule=data, verbose=False)
-        print_scores(self.console, {part: Score.of(self.collector.collected())}, selected_on=selected_on(data))
+        print_scores(self.console, {split: Score.of(model.evaluated(), model.head)}, selected_on=data.selected_on)
         self.console.print(f"weights: {self.checkpoint}")
 
     def _refuse_what_would_be_ignored(self, options: Namespace, typed: set[str]) -> None:
         for source, target in LINKS.items():
             if target in typed:
                 self.parser.error(f"{target} must come from {source}, got a value of its own")
+        if "model.optimizer.init_args.weight_decay" in typed:
+            self.parser.error("model.optimizer.init_args.weight_decay must be given as model.weight_decay")
         if options.trainer.devices not in (1, "1"):
             self.parser.error(f"trainer.devices must be 1: batches are not shared out, got {options.trainer.devices}")
         if options.run.compile and not any(map(which, [environ.get("CXX", "g++"), "clang++"])):
@@ -217,14 +268,35 @@ class TrainingCLI(LightningCLI):
             self.parser.error("trainer.fast_dev_run must be false: it keeps no run, got true; limit "
                               "trainer.max_epochs and trainer.limit_train_batches instead")  # fmt: skip
 
-    def _say_how_to_resume(self) -> None:
-        if self.run_folder.checkpoint("last").is_file():
+    def _say_how_to_resume(self, run: RunFolder) -> None:
+        if run.checkpoint("last").is_file():
             self.console.print("\nInterrupted; the last finished epoch is kept. To continue:")
-            self.console.print(f"  {self.run_folder.command('fit', checkpoint='last')}")
+            self.console.print(f"  {run.command('fit', checkpoint='last')}")
         else:
             self.console.print("\nInterrupted before the first epoch was finished: nothing to resume from.")
 
-    def _plain_config(self) -> dict[str, Any]:
-        config = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))[self.subcommand]
-        # Every verb reads this file; a run that was resumed must not be resumed again by its own config.
-        return {name: value for name, value in config.items() if name not in ("ckpt_path", "weights_only")}
+
+class _BeginRun(Callback):
+    """Replace what an earlier end of this run left, once nothing stands in the way of the first step."""
+
+    def __init__(self, cli: TrainingCLI, run: RunFolder) -> None:
+        self.cli, self.run = cli, run
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the config, and remove the numbers and the error of the earlier end."""
+        self.cli.write_config(self.run)
+        for path in (self.run.results, self.run.error):
+            path.unlink(missing_ok=True)
+
+
+def is_own_check(error: Exception) -> bool:
+    """Return whether a check of this project raised an error, with no code of a user in between.
+
+    Args:
+        error: A caught error.
+
+    Returns:
+        Whether one line tells all.
+    """
+    modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, ValueError) and modules[-1] in OURS and set(modules) <= OURS | PASSED_THROUGH

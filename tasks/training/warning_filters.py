@@ -20,11 +20,11 @@ def quiet() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            # Our data lie in memory: a worker process would copy batches for longer than it takes to index them.
+            # For data in memory a worker process copies batches for longer than it takes to index them.
             warnings.filterwarnings("ignore", message=r"The '\w+' does not have many workers")
             # Lightning 2.6 uses a torch class by a name that torch is about to change; nothing here can.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            # `run.compile` fuses what stands around the transforms, which stay torch's own.
+            # With `run.compile`, the transforms stay calls of torch.
             warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
             yield
     finally:

@@ -1,11 +1,11 @@
-"""Randomness that a resumed training repeats."""
+"""Random numbers that a resumed training repeats."""
 
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 
-class EpochSeed(Callback):
+class EpochSeeding(Callback):
     """Seed each epoch by the seed of the run and the epoch alone.
 
     Dropout in epoch 7 is then the same whether the training came there in one go or was resumed.

@@ -5,8 +5,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from tasks.learning.classifier import Classifier
 
 
-class ConfiguredRates(Callback):
-    """Let the learning rates and the decay of the config count, not those stored in the resumed checkpoint."""
+class LearningRates(Callback):
+    """Use the learning rates and the decay of the config, not those stored in the resumed checkpoint."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the rates again; Lightning has just restored those of the checkpoint."""

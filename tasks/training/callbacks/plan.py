@@ -41,20 +41,19 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
     Returns:
         Names and values, in the order to show them.
     """
-    data = trainer.datamodule
-    parts = ", ".join(f"{count:,} {name}" for name, count in data.part_sizes.items())
-    groups = trainer.optimizers[0].param_groups
-    counts = [sum(parameter.numel() for parameter in group["params"]) for group in groups]
+    data, optimizer = trainer.datamodule, trainer.optimizers[0]
+    splits = ", ".join(f"{count:,} {name}" for name, count in data.split_sizes.items())
+    counts = [sum(parameter.numel() for parameter in group["params"]) for group in optimizer.param_groups]
     rows = {
-        "data": f"{type(data).__name__}, {'x'.join(map(str, (data.in_channels, *data.size)))}: {parts}",
+        "data": f"{type(data).__name__}, {'x'.join(map(str, (data.in_channels, *data.size)))}: {splits}",
         "classes": f"{data.num_classes}",
         "parameters": f"{sum(counts):,}",
     }
-    for group, count in zip(groups, counts, strict=True):
+    for group, count in zip(optimizer.param_groups, counts, strict=True):
         rows[f"  {group['name']}"] = f"{count:,} (lr {group.get('initial_lr', group['lr']):g}, "
         rows[f"  {group['name']}"] += f"weight decay {group.get('weight_decay', 0.0):g})"
     epochs = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "until max_steps"
-    rows["optimizer"] = f"{model.optimizer}, {model.schedule}"
+    rows["optimizer"] = f"{type(optimizer).__name__}, {model.schedule}"
     rows["device"] = f"{device_name(trainer.strategy.root_device)}, precision {trainer.precision}"
     rows["batch size"] = f"{data.batch_size}" + _accumulated(trainer)
     rows["epochs"] = f"{epochs}" + (f", resumed after {trainer.current_epoch}" if trainer.current_epoch else "")

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class TrainingProgress(ProgressBar):
-    """One bar over all epochs with loss, validation accuracy, learning rate and speed.
+    """One bar over all epochs with loss, main validation metric, learning rate and speed.
 
     Where the output is no terminal, one plain line is printed when an epoch ends.
 
@@ -81,7 +81,10 @@ class TrainingProgress(ProgressBar):
         return f"{trainer.current_epoch + 1:>{len(last)}}/{last}"
 
     def _numbers(self, trainer: Trainer) -> str:
-        accuracy = trainer.callback_metrics.get("val/accuracy")
+        # The main metric of the head is logged first.
+        shown = ""
+        if name := next((name for name in trainer.callback_metrics if name.startswith("val/")), None):
+            value = float(trainer.callback_metrics[name])
+            shown = f"  val {100 * value:.1f}%" if name == "val/accuracy" else f"  {name} {value:.4g}"
         speed = (trainer.global_step - self._first_step) / (time.perf_counter() - self._started)
-        shown = "" if accuracy is None else f"  val {100 * float(accuracy):.1f}%"
         return f"{shown}  lr {trainer.optimizers[0].param_groups[0]['lr']:.1e}  {speed:.1f} it/s"
