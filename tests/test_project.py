@@ -5,7 +5,6 @@ import subprocess
 import sys
 import zipfile
 from email.parser import Parser
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ else:
 
 ROOT = Path(__file__).parents[1]
 MIB = 2**20
+# Packages whose module has another name.
+PACKAGES = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow"}
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b")  # bracketed so that this line is not found
 
 
@@ -107,8 +108,7 @@ def imported(*folders):
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split(".")[0])
     others = names - set(sys.stdlib_module_names) - {"hyperseq", "tasks", "tests", "benchmarks", "tomllib"}
-    packages = packages_distributions()
-    return {written_alike(packages.get(name, [name])[0]) for name in others}
+    return {written_alike(PACKAGES.get(name, name)) for name in others}
 
 
 @pytest.mark.parametrize(

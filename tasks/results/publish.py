@@ -15,12 +15,12 @@ from tasks.training.resolved_config import flat, read_options
 Record = dict[str, Any]
 Options = dict[str, Any]
 
-TOLD = ("accuracy", "n", "selected_on", "input_shape", "parameters", "seconds", "split", "versions", "commit", "dirty",
-        "device", "torch_threads")  # fmt: skip
+TOLD = ("metric", "n", "selected_on", "input_shape", "parameters", "seconds", "split", "versions", "commit", "dirty",
+        "device", "torch_threads", "resumed")  # fmt: skip
 RESULTS, CONFIGS, README = "results", "configs", "README.md"
 # Two runs that differ in these options alone measure the same thing.
 LEFT_OUT = re.compile(
-    r"seed_everything|run\.(root|num_threads)|data\.init_args\.(root|num_workers)"
+    r"seed_everything|run\.(root|num_threads|import_from)|data\.init_args\.(root|num_workers)"
     r"|trainer\.(accelerator|default_root_dir|enable_progress_bar)"
 )
 
@@ -77,8 +77,7 @@ def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) 
         told = json.loads(run.results.read_text(encoding="utf-8"))
         if missing := [name for name in TOLD if name not in told]:
             raise UserError(f"{run.results} must tell {', '.join(missing)}, got results of an earlier version")
-        record |= {name: value for name, value in told.items() if name not in ("config", "resumed_from", *record)}
-        record["resumed"] = told["resumed_from"] is not None
+        record |= {name: value for name, value in told.items() if name not in ("config", *record)}
     elif run.error.is_file():
         record["failed"] = _name_of_error(run.error.read_text(encoding="utf-8"))
     else:

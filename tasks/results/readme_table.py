@@ -7,7 +7,7 @@ from tasks.errors import UserError
 from tasks.results.summary import SELECTED_ON_TEST, Summary, distinct, mark
 
 BEGIN, END = "<!-- results: written by hyperseq publish -->", "<!-- end of results -->"
-COLUMNS = ("task", "config", "parameters", "test accuracy", "n", "seeds", "seconds", "device", "commit")
+COLUMNS = ("task", "config", "parameters", "test", "n", "seeds", "seconds", "device", "commit")
 NOTE = (
     "Mean and standard deviation over the seeds, on the n samples of the test split; the epoch was chosen on the\n"
     "validation split. Seconds are those of one training. Every seed that was run is named; each has a file in\n"
@@ -60,7 +60,7 @@ def _row(runs: list[dict[str, Any]]) -> Iterable[str]:
     yield runs[0]["task"] + distinct(f" ({'x'.join(map(str, run['input_shape']))})" for run in done)
     yield ", ".join([f"[{config}]({config})", *(f"`{name}` {value}" for name, value in changed.items())])
     yield distinct(f"{run['parameters']:,}" for run in done)
-    yield summary.accuracy + summary.mark.replace("*", "\\*")
+    yield summary.score + summary.mark.replace("*", "\\*")
     yield distinct(f"{run['n']:,}" for run in done)
     yield summary.seeds
     yield summary.seconds

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.errors import UserError
-from tasks.results.summary import SELECTED_ON_TEST, Summary, distinct, mark, mean_and_spread
+from tasks.results.summary import SELECTED_ON_TEST, Summary, distinct, mark, mean_and_spread, metric
 from tasks.runs.run_folder import RunFolder
 
-COLUMNS = ("task", "run", "parameters", "best val", "test accuracy", "n", "seconds", "seed")
+COLUMNS = ("task", "run", "parameters", "best val", "test", "n", "seconds", "seed")
 
 Run = dict[str, Any]
 """Content of `results.json`, and the `folder`; of a run without results `task`, `seed`, `state` and `folder`."""
@@ -80,13 +80,15 @@ def _cells(run: Run) -> tuple[str, ...]:
     name, seed = (run["task"], str(run["folder"])), str(run["seed"])
     if "state" in run:
         return *name, "", "", run["state"], "", "", seed
-    val, test = f"{100 * run['val_accuracy']:.2f}%", f"{100 * run['accuracy']:.2f}%{mark(run)}"
+    main = metric(run)
+    val, test = (mean_and_spread([run[prefix + main]], main) for prefix in ("val_", ""))
+    test += mark(run)
     return *name, f"{run['parameters']:,}", val, test, f"{run['n']:,}", f"{run['seconds']:,.0f}", seed
 
 
 def _summary(runs: list[Run]) -> tuple[str, ...]:
-    summary, done = Summary.of(runs), [run for run in runs if "accuracy" in run]
-    val = mean_and_spread([run["val_accuracy"] for run in done]) if done else ""
+    summary, done = Summary.of(runs), [run for run in runs if "state" not in run]
+    val = mean_and_spread([run[f"val_{metric(run)}"] for run in done], metric(done[0])) if done else ""
     parameters, n = (distinct(f"{run[name]:,}" for run in done) for name in ("parameters", "n"))
-    test = summary.accuracy + summary.mark
+    test = summary.score + summary.mark
     return runs[-1]["task"], f"mean of {len(done)}", parameters, val, test, n, summary.seconds, summary.seeds

@@ -13,13 +13,13 @@ class Summary:
     """Several runs of one task, as the cells of a table.
 
     Attributes:
-        accuracy: Mean and standard deviation, such as `98.78 ± 0.15%`; `failed` if no run finished.
+        score: Mean and standard deviation of the main metric; `failed` if no run finished.
         seconds: Mean duration of a finished training; empty if no run finished.
         seeds: Every seed, and the state of those that did not finish, such as `0, 1, 2 failed`.
         mark: `*` if the test split chose the epoch of one of the runs.
     """
 
-    accuracy: str
+    score: str
     seconds: str
     seeds: str
     mark: str
@@ -29,38 +29,46 @@ class Summary:
         """Summarize runs.
 
         Args:
-            runs: Each with `seed`. A finished run has `accuracy` and `seconds`, and may have `selected_on`. `state`
-                stands behind the seed; without `accuracy` and `state`, the state is `failed`.
+            runs: Each with `seed`. A finished run has `seconds`, the name of its main `metric` (`accuracy` if there is
+                none), the metric itself, and may have `selected_on`. `state` stands behind the seed; the state of a
+                run without the metric is `failed` unless it names one.
 
         Returns:
             The summary.
         """
-        done = [run for run in runs if "accuracy" in run]
-        states = (run.get("state", "" if "accuracy" in run else "failed") for run in runs)
+        done = [run for run in runs if metric(run) in run]
+        states = (run.get("state", "" if metric(run) in run else "failed") for run in runs)
         return cls(
-            accuracy=mean_and_spread([run["accuracy"] for run in done]) if done else "failed",
+            score=mean_and_spread([run[metric(run)] for run in done], metric(done[0])) if done else "failed",
             seconds=f"{mean(run['seconds'] for run in done):,.0f}" if done else "",
             seeds=", ".join(f"{run['seed']} {state}".rstrip() for run, state in zip(runs, states, strict=True)),
             mark=max(map(mark, done), default=""),
         )
 
 
-def mean_and_spread(shares: Sequence[float]) -> str:
-    """Show shares as their mean and standard deviation in percent.
+def mean_and_spread(values: Sequence[float], metric: str = "accuracy") -> str:
+    """Show values as their mean and standard deviation.
 
     Args:
-        shares: Numbers from 0 to 1, at least one.
+        values: At least one; a single value has no deviation.
+        metric: Its name follows the numbers, except that accuracies are shown in percent.
 
     Returns:
-        Such as `98.78 ± 0.15%`; a single share has no deviation.
+        Mean and standard deviation.
 
     Example:
-        >>> mean_and_spread([0.98, 0.99]), mean_and_spread([0.5])
-        ('98.50 ± 0.71%', '50.00%')
+        >>> mean_and_spread([0.98, 0.99]), mean_and_spread([0.5]), mean_and_spread([0.25], "mean_absolute_error")
+        ('98.50 ± 0.71%', '50.00%', '0.25 mean_absolute_error')
     """
-    percents = [100 * share for share in shares]
-    spread = f" ± {stdev(percents):.2f}" if len(percents) > 1 else ""
-    return f"{mean(percents):.2f}{spread}%"
+    if metric != "accuracy":
+        return f"{mean(values):.4g}" + (f" ± {stdev(values):.2g}" if len(values) > 1 else "") + f" {metric}"
+    percents = [100 * share for share in values]
+    return f"{mean(percents):.2f}" + (f" ± {stdev(percents):.2f}" if len(percents) > 1 else "") + "%"
+
+
+def metric(run: Mapping[str, Any]) -> str:
+    """Return the name of the main metric of a run."""
+    return str(run.get("metric", "accuracy"))
 
 
 def mark(run: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ def test_options_that_differ_from_the_config_are_told_and_paths_and_seeds_are_no
 
 
 def test_paths_of_a_machine_are_left_out_wherever_they_stand(checkout, runs):
-    copy = changed_copy(runs[0], checkout, resumed_from="/home/somebody/last.ckpt")
+    copy = changed_copy(runs[0], checkout, resumed=True)
     config = yaml.safe_load((copy / "config.yaml").read_text())
     config["data"]["init_args"] |= {"root": "data", "cache": "/home/somebody/cache"}
     config["trainer"]["callbacks"] = [{"class_path": "a.B", "init_args": {"folder": "~/x"}}]
