@@ -5,11 +5,14 @@ from hyperseq.functional.coordinates import coordinate_grid
 from hyperseq.functional.hyperzzw import global_hyperzzw, local_hyperzzw
 from hyperseq.functional.interactions import hyper_channel_interaction, hyper_interaction
 from hyperseq.functional.mixing import mix_channels
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.pooling import adaptive_mean_pool, spatial_mean
 from hyperseq.functional.standardization import batch_standardize, group_standardize, instance_standardize
 
 __all__ = [
+    "Padding",
     "adaptive_mean_pool",
+    "as_padding",
     "batch_standardize",
     "coordinate_grid",
     "direct_conv",
@@ -20,6 +23,7 @@ __all__ = [
     "hyper_interaction",
     "instance_standardize",
     "local_hyperzzw",
+    "mask_padding",
     "mix_channels",
     "spatial_mean",
 ]

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hyperseq._axes import spatial_size
+from hyperseq.functional._numerics import is_transformed
 
 Margins = Sequence[int]
 
@@ -27,11 +28,11 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
         ``(B, C, *(S + before + after - k + 1))`` in the type of the values.
     """
     per_sample = kernel.expand(values.shape[0], *kernel.shape[1:])
-    # sums of many products need more digits than the half types have
+    # Sums of many products need more digits than the half types have.
     common = torch.promote_types(torch.promote_types(values.dtype, kernel.dtype), torch.float32)
     wide_values, wide_kernel = values.to(common), per_sample.to(common)
-    # over images the gradient of torch's convolution is the faster one, along one axis ours is
-    if values.dim() == 3:
+    # Along one axis our gradient is faster; over images that of torch's convolution is.
+    if values.dim() == 3 and not is_transformed():
         result: Tensor = _Slide.apply(wide_values, wide_kernel, before[0], after[0])  # type: ignore[no-untyped-call]
     else:
         result = _grouped_convolution(wide_values, wide_kernel, before, after)
@@ -42,7 +43,7 @@ def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after:
     """Let every channel of every sample be a group of its own."""
     both = [min(pair) for pair in zip(before, after, strict=True)]
     if list(before) != list(after):
-        # only what one side has more than the other is a copy; torch lists margins from the last axis to the first
+        # The convolution pads both sides alike; the rest is a copy. torch lists margins from the last axis on.
         margins = [(first - b, last - b) for first, last, b in zip(before, after, both, strict=True)]
         values = pad(values, [margin for pair in reversed(margins) for margin in pair])
     groups, ones = values.shape[0] * values.shape[1], [1] * len(both)
@@ -53,7 +54,7 @@ def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after:
 
 
 class _Slide(torch.autograd.Function):
-    """One axis: the gradient of the values slides, too, and each tap's is a product of the positions that it met."""
+    """One axis. The gradient of the values is a sliding window; that of a tap is a product over the tap's positions."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, kernel: Tensor, before: int, after: int) -> Tensor:

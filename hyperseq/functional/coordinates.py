@@ -1,11 +1,12 @@
 """Coordinates at which a slow network is read."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
 
-from hyperseq._checks import as_size
+from hyperseq._checks import as_size, is_integer
 
 
 def coordinate_grid(
@@ -43,13 +44,13 @@ def coordinate_grid(
         >>> coordinate_grid(2, extent=5, rate=2.0)
         tensor([[-1.,  0.]])
     """
-    num_axes = 1 if isinstance(size, int) else len(size)
+    num_axes = 1 if is_integer(size) else len(size)  # type: ignore[arg-type]
     positions = as_size(size, num_axes, name="size")
     extents = positions if extent is None else as_size(extent, num_axes, name="extent")
     if not rate > 0:
         raise ValueError(f"rate must be above 0, got {rate}")
-    starts = [start] * num_axes if isinstance(start, (int, float)) else list(start)
-    # float64 until the end: float32 cannot tell neighbours apart on axes of a few million positions
+    starts = [start] * num_axes if isinstance(start, Real) else list(start)
+    # float64 until the end: float32 cannot tell neighbors apart on axes of a few million positions
     axes = [
         2 * (first + rate * torch.arange(n, dtype=torch.float64, device=device)) / (full - 1) - 1
         if full > 1

@@ -7,26 +7,28 @@ these are then applied to values V.
 from collections.abc import Sequence
 from typing import overload
 
-import torch
 from torch import Tensor
 
 from hyperseq._axes import spatial_size
 from hyperseq._checks import check_activations, check_choice, check_rank_matches, check_same_size
-from hyperseq.functional._precision import at_least_float32
+from hyperseq.functional._convolution import OPERATOR_MODES, apply_fast_weights, check_mode_rank
+from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional._sliding_window import slide
-from hyperseq.functional.convolution import check_mode_rank, convolve_shared
-from hyperseq.functional.padding import mask_padding, valid_lengths
-
-MODES = ("circular", "causal", "matmul", "product")
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
 
 
 @overload
 def global_hyperzzw(
-    context: Tensor, hyper_kernel: Tensor, values: Tensor, *, mode: str = ..., lengths: Tensor | None = ...
+    context: Tensor, hyper_kernel: Tensor, values: Tensor, *, mode: str = ..., lengths: Tensor | Padding | None = ...
 ) -> Tensor: ...
 @overload
 def global_hyperzzw(
-    context: Tensor, hyper_kernel: Tensor, values: Sequence[Tensor], *, mode: str = ..., lengths: Tensor | None = ...
+    context: Tensor,
+    hyper_kernel: Tensor,
+    values: Sequence[Tensor],
+    *,
+    mode: str = ...,
+    lengths: Tensor | Padding | None = ...,
 ) -> list[Tensor]: ...
 def global_hyperzzw(
     context: Tensor,
@@ -34,7 +36,7 @@ def global_hyperzzw(
     values: Tensor | Sequence[Tensor],
     *,
     mode: str = "circular",
-    lengths: Tensor | None = None,
+    lengths: Tensor | Padding | None = None,
 ) -> Tensor | list[Tensor]:
     """Apply the context-dependent fast weights ``W = K ⊙ X`` to the values, linear in time and memory.
 
@@ -57,35 +59,24 @@ def global_hyperzzw(
         ValueError: If shapes or lengths do not fit, or the mode is unknown or not allowed for the rank.
 
     Example:
+        >>> import torch
         >>> context, values = torch.randn(2, 3, 100), torch.randn(2, 3, 100)
         >>> global_hyperzzw(context, torch.randn(1, 3, 100), values).shape
         torch.Size([2, 3, 100])
     """
-    check_choice(mode, MODES, name="mode")
+    check_choice(mode, OPERATOR_MODES, name="mode")
     check_activations(context, name="context")
     check_same_size(hyper_kernel, context, name="hyper_kernel", like_name="context")
     several = [values] if isinstance(values, Tensor) else list(values)
     for value in several:
         check_same_size(value, context, name="values", like_name="context")
     check_mode_rank(mode, spatial_size(context))
-    lengths = valid_lengths(lengths, context)
+    padding = as_padding(lengths, context)
 
-    fast_weights = at_least_float32(hyper_kernel) * mask_padding(context, lengths)
-    several = [mask_padding(value, lengths) for value in several]
-    results = apply_fast_weights(fast_weights, several, mode=mode, lengths=lengths)
+    fast_weights = at_least_float32(hyper_kernel) * mask_padding(context, padding)
+    several = [mask_padding(value, padding) for value in several]
+    results = apply_fast_weights(fast_weights, several, mode=mode, padding=padding)
     return results[0] if isinstance(values, Tensor) else results
-
-
-def apply_fast_weights(
-    fast_weights: Tensor, values: Sequence[Tensor], *, mode: str, lengths: Tensor | None
-) -> list[Tensor]:
-    """Apply W to several values, all checked and zero where padded (see `global_hyperzzw`)."""
-    if mode == "product":
-        return [(fast_weights * value).to(value.dtype) for value in values]
-    if mode == "matmul":
-        return [torch.matmul(fast_weights, value.to(fast_weights.dtype)).to(value.dtype) for value in values]
-    results = convolve_shared(fast_weights, values, mode=mode, lengths=lengths)
-    return [mask_padding(result, lengths) for result in results]
 
 
 def local_hyperzzw(values: Tensor, kernel: Tensor) -> Tensor:
@@ -105,6 +96,7 @@ def local_hyperzzw(values: Tensor, kernel: Tensor) -> Tensor:
         ValueError: If the shapes do not fit.
 
     Example:
+        >>> import torch
         >>> local_hyperzzw(torch.randn(2, 3, 100), torch.randn(2, 3, 5)).shape
         torch.Size([2, 3, 100])
     """

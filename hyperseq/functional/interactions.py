@@ -5,12 +5,12 @@ from torch import Tensor
 
 from hyperseq._axes import over_space
 from hyperseq._checks import check_activations, check_same_size
-from hyperseq.functional.padding import mask_padding, valid_lengths
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.pooling import spatial_mean
 
 
 def hyper_channel_interaction(
-    x: Tensor, hyper_kernel: Tensor, *, values: Tensor | None = None, lengths: Tensor | None = None
+    x: Tensor, hyper_kernel: Tensor, *, values: Tensor | None = None, lengths: Tensor | Padding | None = None
 ) -> Tensor:
     """Weigh the channels by their own pixel-level HyperZ·Z·W score.
 
@@ -36,9 +36,9 @@ def hyper_channel_interaction(
     _check_channel_kernel(hyper_kernel, x, name="hyper_kernel")
     values = x if values is None else values
     check_same_size(values, x, name="values", like_name="x")
-    lengths = valid_lengths(lengths, x)
-    score = spatial_mean(x, lengths=lengths).square() * hyper_kernel
-    return mask_padding(values, lengths) * over_space(torch.sigmoid(score), x).to(values.dtype)
+    padding = as_padding(lengths, x)
+    score = spatial_mean(x, lengths=padding).square() * hyper_kernel
+    return mask_padding(values, padding) * over_space(torch.sigmoid(score), x).to(values.dtype)
 
 
 def hyper_interaction(
@@ -47,7 +47,7 @@ def hyper_interaction(
     *,
     channel_kernel: Tensor,
     spatial_kernel: Tensor,
-    lengths: Tensor | None = None,
+    lengths: Tensor | Padding | None = None,
 ) -> Tensor:
     """Weigh the input by the channel and spatial scores of a high-level representation of it.
 
@@ -77,14 +77,14 @@ def hyper_interaction(
     check_same_size(high_level, x, name="high_level", like_name="x")
     _check_channel_kernel(channel_kernel, x, name="channel_kernel")
     check_same_size(spatial_kernel, x[:, :1], name="spatial_kernel", like_name="the mean of high_level over channels")
-    lengths = valid_lengths(lengths, x)
-    high_level = mask_padding(high_level, lengths)
-    channel_score = spatial_mean(high_level, lengths=lengths).square() * channel_kernel
+    padding = as_padding(lengths, x)
+    high_level = mask_padding(high_level, padding)
+    channel_score = spatial_mean(high_level, lengths=padding).square() * channel_kernel
     spatial_score = (high_level.sum(1, keepdim=True) / x.shape[1]).square() * spatial_kernel
-    # an outer product: as a matrix product its gradients need no tensor of the full size
+    # An outer product. As a matrix product, its gradients need no tensor of the full size.
     outer = torch.matmul(channel_score[:, :, None], spatial_score.flatten(2).to(channel_score.dtype))
     score = torch.sigmoid(outer.reshape(x.shape))
-    return mask_padding(x, lengths) * score.to(x.dtype)
+    return mask_padding(x, padding) * score.to(x.dtype)
 
 
 def _check_channel_kernel(kernel: Tensor, x: Tensor, *, name: str) -> None:

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hyperseq._axes import spatial_axes, spatial_size
 from hyperseq._checks import as_size, check_activations
-from hyperseq.functional._precision import at_least_float32
-from hyperseq.functional.padding import mask_padding, valid_lengths
+from hyperseq.functional._numerics import at_least_float32
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
 
 STRETCH = 2048
 
 
-def spatial_mean(x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+def spatial_mean(x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
     """Average each channel over space, padding left out.
 
     Args:
@@ -32,15 +33,17 @@ def spatial_mean(x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         tensor([[2.]])
     """
     check_activations(x, name="x")
-    lengths = valid_lengths(lengths, x)
-    if lengths is None:
-        # the quotient is taken of the few sums: the gradient of torch's mean divides at every position
+    padding = as_padding(lengths, x)
+    if padding is None:
+        # Divide the sums, which are few: the gradient of torch.mean divides at every position.
         return (at_least_float32(x).sum(spatial_axes(x)) / math.prod(spatial_size(x))).to(x.dtype)
-    total = mask_padding(at_least_float32(x), lengths).sum(-1)
-    return (total / lengths[:, None]).to(x.dtype)
+    total = mask_padding(at_least_float32(x), padding).sum(-1)
+    return (total / padding.lengths[:, None]).to(x.dtype)
 
 
-def adaptive_mean_pool(x: Tensor, output_size: int | Sequence[int], *, lengths: Tensor | None = None) -> Tensor:
+def adaptive_mean_pool(
+    x: Tensor, output_size: int | Sequence[int], *, lengths: Tensor | Padding | None = None
+) -> Tensor:
     """Average into a fixed number of bins per axis, whatever the size.
 
     Bin j of k on an axis of n positions is the mean of positions ``floor(j n / k)`` to ``ceil((j + 1) n / k) - 1``,
@@ -63,25 +66,37 @@ def adaptive_mean_pool(x: Tensor, output_size: int | Sequence[int], *, lengths: 
     """
     check_activations(x, name="x")
     bins = as_size(output_size, x.dim() - 2, name="output_size")
-    lengths = valid_lengths(lengths, x)
+    padding = as_padding(lengths, x)
     dtype, x = x.dtype, at_least_float32(x)
-    if lengths is not None:
-        weights = _bin_weights(lengths[:, None, None], x.shape[2], bins[0], x)
-        return _weighted_sum(mask_padding(x, lengths), weights).to(dtype)
-    # a product with a thin matrix per axis works for every rank, and backward is a product again
+    if padding is not None:
+        weights = _bin_weights(padding.lengths[:, None, None], x.shape[2], bins[0], x)
+        return _weighted_sum(mask_padding(x, padding), weights).to(dtype)
+    # One product with a thin matrix for each axis, for every rank. The gradient is a product too.
     for axis, (n, k) in enumerate(zip(spatial_size(x), bins, strict=True), start=2):
-        weights = _bin_weights(torch.tensor(n, device=x.device), n, k, x)
+        weights = _bin_weights(n, n, k, x)
         x = _weighted_sum(x.movedim(axis, -1), weights).movedim(-1, axis)
     return x.to(dtype)
 
 
 def _weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
     """Sum ``(..., S)`` with ``(..., S, k)`` to ``(..., k)``, in stretches: one long float32 sum would lose digits."""
+    size = x.shape[-1]
+    if size <= STRETCH:
+        return torch.matmul(x, weights)
+    if torch.compiler.is_compiling():
+        # The number of stretches is part of a shape here, so that one program serves all sizes.
+        count = (size + STRETCH - 1) // STRETCH
+        missing = count * STRETCH - size
+        parts = pad(x, (0, missing)).unflatten(-1, (count, STRETCH)).movedim(-2, 0)
+        shares = pad(weights, (0, 0, 0, missing)).unflatten(-2, (count, STRETCH)).movedim(-3, 0)
+        if weights.dim() < x.dim():
+            shares = shares.reshape(count, *(1,) * (x.dim() - weights.dim()), *shares.shape[1:])
+        return torch.matmul(parts, shares).sum(0)
     stretches = zip(torch.split(x, STRETCH, dim=-1), torch.split(weights, STRETCH, dim=-2), strict=True)
     return torch.stack([torch.matmul(part, share) for part, share in stretches]).sum(0)
 
 
-def _bin_weights(length: Tensor, size: int, num_bins: int, like: Tensor) -> Tensor:
+def _bin_weights(length: Tensor | int, size: int, num_bins: int, like: Tensor) -> Tensor:
     """Return ``(..., size, num_bins)``: the share of each position in the mean of each bin."""
     position = torch.arange(size, device=like.device)[:, None]
     index = torch.arange(num_bins, device=like.device)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperseq.functional import direct_conv, fft_conv
-from hyperseq.functional.convolution import _convolve, _convolve_as_one, _correlate_as_one
+from hyperseq.functional._convolution import convolve_op, correlate_op
 from tests import cases, reference
 
 over_functions = pytest.mark.parametrize("convolve", [fft_conv, direct_conv])
@@ -153,10 +153,20 @@ def test_error_names_argument_rule_and_value(convolve, signal, kernel, mode, mes
 # What torch.compile sees as one step.
 
 
-@pytest.mark.parametrize("size", [(7,), (8,), (1,), (4, 6), (5, 3)])
+@pytest.mark.parametrize(
+    ("size", "start", "fast"), [((7,), (0,), False), ((8,), (2,), True), ((1,), (0,), True), ((4, 6), (1, 2), True)]
+)
 @pytest.mark.parametrize("kernel_batch", [1, 2])
-def test_to_a_compiler_a_convolution_and_its_gradient_are_what_they_say_to_be(size, kernel_batch):
-    kernel, signals = torch.randn(kernel_batch, 3, *size), [torch.randn(2, 3, *size) for _ in range(2)]
-    torch.library.opcheck(_convolve_as_one, (kernel, signals, size))
-    conjugates = _convolve(kernel, signals, size)[2:]
-    torch.library.opcheck(_correlate_as_one, (conjugates, signals, size, [True, False, True]))
+def test_convolution_as_a_custom_op_keeps_the_rules_of_custom_ops(size, start, fast, kernel_batch):
+    kernel, signals = cases.normal(kernel_batch, 3, *size), [cases.normal(2, 3, *size, seed=n) for n in range(2)]
+    least = [2 * n for n in size] if fast else list(size)
+    torch.library.opcheck(convolve_op, (kernel, signals, least, fast, start, size))
+    fixed, grads = [x.detach() for x in (kernel, *signals)], [torch.randn(2, 3, *size).double() for _ in range(2)]
+    torch.library.opcheck(correlate_op, (fixed[0], fixed[1:], grads, least, fast, start, [True, False, True]))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own
+def test_convolution_as_a_custom_op_refuses_forward_mode():
+    kernel, signal = torch.randn(1, 2, 4), torch.randn(2, 2, 4)
+    with pytest.raises(RuntimeError, match="^convolutions must be differentiated in reverse mode.*, got forward mode"):
+        torch.func.jvp(lambda x: convolve_op(kernel, [x], [4], False, [0], [4])[0], (signal,), (signal,))

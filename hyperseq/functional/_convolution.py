@@ -1,0 +1,247 @@
+"""FFT convolution of several signals with one kernel, and the fast weights of the global operator."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hyperseq._axes import crop, spatial_axes, spatial_size
+from hyperseq.functional._numerics import at_least_float32, is_transformed, refuse_forward_mode
+from hyperseq.functional.padding import Padding, mask_padding
+
+CONVOLUTION_MODES = ("circular", "causal", "same")
+OPERATOR_MODES = ("circular", "causal", "matmul", "product")
+
+
+def check_mode_rank(mode: str, size: Sequence[int]) -> None:
+    """Refuse a mode that the number of spatial axes, or their sizes, do not allow."""
+    if mode == "causal" and len(size) != 1:
+        raise ValueError(f"mode must not be 'causal' unless there is one spatial axis, got size {tuple(size)}")
+    if mode == "matmul" and (len(size) != 2 or size[0] != size[1]):
+        raise ValueError(f"mode must not be 'matmul' unless the size is square with two axes, got size {tuple(size)}")
+
+
+def apply_fast_weights(
+    fast_weights: Tensor, values: Sequence[Tensor], *, mode: str, padding: Padding | None
+) -> list[Tensor]:
+    """Apply W to several values, all checked and zero at padding (see `hyperseq.functional.global_hyperzzw`)."""
+    if mode == "product":
+        return [(fast_weights * value).to(value.dtype) for value in values]
+    if mode == "matmul":
+        return [torch.matmul(fast_weights, value.to(fast_weights.dtype)).to(value.dtype) for value in values]
+    return convolve_shared(fast_weights, values, mode=mode, padding=padding)
+
+
+def convolve_shared(
+    kernel: Tensor, signals: Sequence[Tensor], *, mode: str, padding: Padding | None = None
+) -> list[Tensor]:
+    """Convolve several signals with one kernel. The spectrum of the kernel is computed once.
+
+    Shapes and modes are those of `hyperseq.functional.fft_conv`. With padding, ``circular`` wraps each sample around
+    its own length; kernel and signals must be zero at the padding, and the results are.
+    """
+    size = spatial_size(signals[0])
+    origin = (0,) * len(size)
+    if mode == "circular":
+        if padding is None:
+            return _multiply_spectra(kernel, signals, least=size, fast=False, start=origin, size=size)
+        double = tuple(2 * n for n in size)
+        linear = _multiply_spectra(kernel, signals, least=double, fast=True, start=origin, size=double)
+        return [_fold(full, padding, size[0]) for full in linear]
+    start = origin
+    if mode == "causal":
+        kernel = kernel[..., : size[0]]
+    else:
+        start = tuple(k // 2 for k in spatial_size(kernel))
+    least = tuple(n + k - 1 for n, k in zip(size, spatial_size(kernel), strict=True))
+    results = _multiply_spectra(kernel, signals, least=least, fast=True, start=start, size=size)
+    return [mask_padding(result, padding) for result in results]
+
+
+def _fold(linear: Tensor, padding: Padding, size: int) -> Tensor:
+    """Wrap a linear convolution around the length of each sample: ``y[n] + y[n + length]``."""
+    wrapped = torch.arange(size, device=linear.device) + padding.lengths[:, None, None]
+    wrapped = wrapped.expand(-1, linear.shape[1], -1)
+    return mask_padding(linear[..., :size] + linear.gather(-1, wrapped), padding)
+
+
+def _multiply_spectra(
+    kernel: Tensor,
+    signals: Sequence[Tensor],
+    *,
+    least: tuple[int, ...],
+    fast: bool,
+    start: tuple[int, ...],
+    size: tuple[int, ...],
+) -> list[Tensor]:
+    """Convolve circularly over ``least`` points (``fast``: or more), and return the box of ``size`` at ``start``.
+
+    The convolution is linear where kernel and signal together leave room.
+    """
+    # bfloat16 has no FFT, float16 has powers of two alone, and both have too few digits for a long sum
+    wide, *wide_signals = [at_least_float32(x) for x in (kernel, *signals)]
+    with torch.autocast(kernel.device.type, enabled=False):
+        if is_transformed():
+            fft_size = _fft_size(least, fast)
+            spectrum = _transform(wide, fft_size)
+            products = [spectrum * _transform(signal, fft_size) for signal in wide_signals]
+            results = [crop(_invert(product, fft_size), start=start, size=size) for product in products]
+        elif torch.compiler.is_compiling():
+            results = convolve_op(wide, wide_signals, least, fast, start, size)
+        else:
+            full = _SpectralProduct.apply(_fft_size(least, fast), wide, *wide_signals)  # type: ignore[no-untyped-call]
+            results = [crop(result, start=start, size=size) for result in full]
+    return [result.to(x.dtype) for result, x in zip(results, signals, strict=True)]
+
+
+def _fft_size(least: Sequence[int], fast: bool) -> tuple[int, ...]:
+    return tuple(next_fast_len(n, real=True) if fast else n for n in least)
+
+
+def _transform(x: Tensor, fft_size: Sequence[int]) -> Tensor:
+    return torch.fft.rfftn(x, s=fft_size, dim=spatial_axes(x))
+
+
+def _invert(spectrum: Tensor, fft_size: Sequence[int]) -> Tensor:
+    return torch.fft.irfftn(spectrum, s=fft_size, dim=spatial_axes(spectrum))
+
+
+class _SpectralProduct(torch.autograd.Function):
+    """One kernel, several signals. Forward transforms each tensor once, and backward transforms each gradient once.
+
+    Backward correlates: ``conj(k^) g^`` and ``conj(x^) g^``, by real transforms. The gradient of torch's ``rfftn``
+    would take complex transforms of twice the size.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, fft_size: tuple[int, ...], kernel: Tensor, *signals: Tensor) -> tuple[Tensor, ...]:
+        spectrum, *others = [_transform(x, fft_size) for x in (kernel, *signals)]
+        outputs = [_invert(spectrum * other, fft_size) for other in others]
+        # Backward reads the conjugates alone. Conjugating in place saves a copy of each spectrum.
+        ctx.save_for_backward(kernel, *signals, *(x.conj_physical_() for x in (spectrum, *others)))
+        ctx.fft_size = fft_size
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, conjugates = ctx.saved_tensors[: 1 + len(grads)], ctx.saved_tensors[1 + len(grads) :]
+        if torch.is_grad_enabled():
+            # Double backward: the saved spectra carry no graph, so compute them again from the inputs.
+            conjugates = [_transform(x, ctx.fft_size).conj() for x in inputs]
+        needed = ctx.needs_input_grad[1:]
+        results = iter(_correlate(conjugates, grads, ctx.fft_size, needed))
+        return None, *(
+            crop(next(results), start=[0] * len(ctx.fft_size), size=spatial_size(x)) if wanted else None
+            for x, wanted in zip(inputs, needed, strict=True)
+        )
+
+
+def _correlate(
+    conjugates: Sequence[Tensor], grads: Sequence[Tensor], fft_size: Sequence[int], needed: Sequence[bool]
+) -> list[Tensor]:
+    """Return those gradients that are needed, of the kernel and of the signals, over all points of the transform."""
+    kernel, *signals = conjugates
+    spectra = [_transform(grad, fft_size) for grad in grads]
+    results = []
+    if needed[0]:
+        correlation = signals[0] * spectra[0]
+        for signal, grad in zip(signals[1:], spectra[1:], strict=True):
+            correlation.addcmul_(signal, grad)
+        results.append(correlation.sum(0, keepdim=True) if kernel.shape[0] == 1 else correlation)
+    for grad, wanted in zip(spectra, needed[1:], strict=True):
+        if wanted:
+            # In place where autograd does not save the spectrum: a new tensor costs as much as the product.
+            results.append(kernel * grad if torch.is_grad_enabled() else grad.mul_(kernel))
+    return [_invert(result, fft_size) for result in results]
+
+
+# Inductor cannot fuse complex numbers and copies for operations in place. As custom ops, the convolution and its
+# gradient stay opaque to it. Sizes of fast transforms have no symbolic form, so the ops take and return tensors of
+# the signals' sizes alone, and the gradient transforms the inputs again.
+
+
+@torch.library.custom_op("hyperseq::convolve", mutates_args=())
+def convolve_op(
+    kernel: Tensor,
+    signals: Sequence[Tensor],
+    least: Sequence[int],
+    fast: bool,
+    start: Sequence[int],
+    size: Sequence[int],
+) -> list[Tensor]:
+    """Compute what `_multiply_spectra` says."""
+    refuse_forward_mode("convolutions")
+    fft_size = _fft_size(least, fast)
+    spectrum = _transform(kernel, fft_size)
+    products = [_transform(signal, fft_size).mul_(spectrum) for signal in signals]
+    return [crop(_invert(product, fft_size), start=start, size=size).contiguous() for product in products]
+
+
+@torch.library.custom_op("hyperseq::correlate", mutates_args=())
+def correlate_op(
+    kernel: Tensor,
+    signals: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    least: Sequence[int],
+    fast: bool,
+    start: Sequence[int],
+    needed: Sequence[bool],
+) -> list[Tensor]:
+    """Return those gradients of `convolve_op` that are needed, of the kernel and of the signals."""
+    refuse_forward_mode("convolutions")
+    fft_size = _fft_size(least, fast)
+    if any(start):
+        margins = [margin for first in reversed(start) for margin in (first, 0)]
+        grads = [pad(grad, margins) for grad in grads]
+    inputs = [kernel, *signals]
+    conjugates = [_transform(x, fft_size).conj_physical_() for x in inputs]
+    full = _correlate(conjugates, grads, fft_size, needed)
+    sizes = [spatial_size(x) for x, wanted in zip(inputs, needed, strict=True) if wanted]
+    origin = [0] * len(fft_size)
+    return [crop(x, start=origin, size=box).contiguous() for x, box in zip(full, sizes, strict=True)]
+
+
+@convolve_op.register_fake
+def _(
+    kernel: Tensor,
+    signals: Sequence[Tensor],
+    least: Sequence[int],
+    fast: bool,
+    start: Sequence[int],
+    size: Sequence[int],
+) -> list[Tensor]:
+    refuse_forward_mode("convolutions")
+    return [x.new_empty(*x.shape[:2], *size) for x in signals]
+
+
+@correlate_op.register_fake
+def _(
+    kernel: Tensor,
+    signals: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    least: Sequence[int],
+    fast: bool,
+    start: Sequence[int],
+    needed: Sequence[bool],
+) -> list[Tensor]:
+    refuse_forward_mode("convolutions")
+    return [x.new_empty(x.shape) for x, wanted in zip((kernel, *signals), needed, strict=True) if wanted]
+
+
+def _save_for_correlation(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    kernel, signals, ctx.least, ctx.fast, ctx.start, _ = inputs
+    ctx.save_for_backward(kernel, *signals)
+
+
+def _backward_of_convolve(ctx: Any, grads: list[Tensor]) -> tuple[Any, ...]:
+    kernel, *signals = ctx.saved_tensors
+    needed = [ctx.needs_input_grad[0], *ctx.needs_input_grad[1]]
+    results = iter(correlate_op(kernel, signals, grads, ctx.least, ctx.fast, ctx.start, needed))
+    grad_kernel, *grad_signals = [next(results) if wanted else None for wanted in needed]
+    return grad_kernel, grad_signals, None, None, None, None
+
+
+convolve_op.register_autograd(_backward_of_convolve, setup_context=_save_for_correlation)

@@ -1,0 +1,41 @@
+"""The types that sums run in, and the form of a function that every transform of torch can differentiate."""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Convert float16 and bfloat16 to float32, for sums over long axes and for transforms; return others unchanged."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def is_transformed() -> bool:
+    """Say whether `torch.func` (vmap, grad, jvp) or forward-mode differentiation is at work.
+
+    The autograd functions and custom ops of this package are made for one backward pass. Where a transform is at work,
+    each function is computed by plain torch operations, which know all transforms.
+    """
+    return torch._C._are_functorch_transforms_active() or _has_dual_level()
+
+
+def refuse_forward_mode(what: str) -> None:
+    """Raise an error under forward-mode differentiation: a custom op would return a zero tangent and say nothing."""
+    if _has_dual_level():
+        raise RuntimeError(
+            f"{what} must be differentiated in reverse mode in compiled and exported code, "
+            "got forward mode (torch.func.jvp or torch.autograd.forward_ad)"
+        )
+
+
+def is_mapped(x: Tensor) -> bool:
+    """Say whether `torch.vmap` maps over ``x``, so that no values can be read."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        if torch._C._functorch.is_batchedtensor(x):
+            return True
+        x = torch._C._functorch.get_unwrapped(x)
+    return False
+
+
+def _has_dual_level() -> bool:
+    return forward_ad._current_level >= 0

@@ -1,0 +1,169 @@
+"""Standardization over chosen axes, with and without padding, and the groups of channels of G-IBS."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hyperseq._axes import over_space, spatial_axes
+from hyperseq._checks import check_activations
+from hyperseq.functional._numerics import at_least_float32, is_transformed
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
+
+
+def batch_standardize_with_moments(
+    x: Tensor, *, lengths: Tensor | Padding | None = None, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Standardize by the batch, and return ``(y, mean, var)`` with the (C,) statistics of the batch.
+
+    Mean and variance have no gradient: they are for running averages.
+    """
+    check_activations(x, name="x")
+    padding = as_padding(lengths, x)
+    if padding is None:
+        y, mean, scale = standardize(x, eps)
+    else:
+        y, mean, scale = standardize_padded(x, padding, padding.lengths.sum(), axes=(0, 2), eps=eps)
+        mean, scale = mean.flatten(), scale.flatten()
+    return y, mean.detach(), (scale.detach() ** -2 - eps).clamp(min=0)
+
+
+def standardize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Standardize over all axes but the second; also return mean (without gradient) and ``1 / sqrt(var + eps)``."""
+    if is_transformed():
+        wide, axes = at_least_float32(x), (0, *spatial_axes(x))
+        mean = wide.mean(axes)
+        centered = wide - over_space(mean, x)
+        scale = torch.rsqrt(centered.square().mean(axes) + eps)
+        return (centered * over_space(scale, x)).to(x.dtype), mean.detach(), scale
+    y, mean, scale = _Standardize.apply(x, eps)  # type: ignore[no-untyped-call]
+    return y, mean, scale
+
+
+class _Standardize(torch.autograd.Function):
+    """The fused kernels of torch, with a backward pass that reads the output alone.
+
+    The next layer saves the output anyway, so autograd can free the input.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        if x.shape[0] == 1:
+            # For one sample, each channel is standardized alone: the layer norm kernel takes half the time.
+            y, mean, scale = torch.native_layer_norm(x, x.shape[2:], None, None, eps)
+            mean, scale = mean.flatten(), scale.flatten()
+        else:
+            y, mean, scale = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+        ctx.save_for_backward(y, scale)
+        ctx.mark_non_differentiable(mean)
+        ctx.set_materialize_grads(False)
+        return y, mean, scale
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: None, grad_scale: Tensor | None) -> tuple[Tensor, None]:
+        y, scale = ctx.saved_tensors
+        grad = torch.zeros_like(y) if grad is None else grad
+        if torch.is_grad_enabled():
+            # Double backward: plain operations.
+            axes = (0, *spatial_axes(y))
+            along = over_space((grad * y).mean(axes), y) * y
+            grad_x = (grad - over_space(grad.mean(axes), y) - along) * over_space(scale, y)
+        else:
+            # The input of this call is y: its mean is 0 and its scale 1. The scale of x takes the place of a weight.
+            mean, one = torch.zeros_like(scale), torch.ones_like(scale)
+            grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
+                grad, y, scale, None, None, mean, one, True, 0.0, [True, False, False]
+            )
+        if grad_scale is not None:
+            # Double backward alone asks for this. In this order of factors float16 does not overflow.
+            grad_x = grad_x - over_space(grad_scale * scale / (y.numel() // y.shape[1]) * scale, y) * y
+        return grad_x, None
+
+
+def standardize_padded(
+    x: Tensor, padding: Padding, count: Tensor, *, axes: tuple[int, ...], eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Standardize over axes with ``count`` positions that are no padding; also return mean and scale, axes kept."""
+    wide = at_least_float32(x)
+    if is_transformed() or torch.compiler.is_compiling():
+        valid = mask_padding(wide, padding)
+        mean = valid.sum(axes, keepdim=True) / count
+        centered = mask_padding(valid - mean, padding)
+        scale = torch.rsqrt(centered.square().sum(axes, keepdim=True) / count + eps)
+        return (centered * scale).to(x.dtype), mean, scale
+    y, mean, scale = _StandardizePadded.apply(wide, padding.mask, count, axes, eps)  # type: ignore[no-untyped-call]
+    return y.to(x.dtype), mean, scale
+
+
+class _StandardizePadded(torch.autograd.Function):
+    """One tensor of the full size in forward, changed in place, and a backward pass that reads the output alone."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, mask: Tensor, count: Tensor, axes: tuple[int, ...], eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        y = x.masked_fill(mask, 0)
+        mean = y.sum(axes, keepdim=True) / count
+        y.sub_(mean).masked_fill_(mask, 0)
+        scale = torch.rsqrt(_sum_of_products(y, y, axes) / count + eps)
+        y.mul_(scale)
+        ctx.save_for_backward(y, scale, mask, count)
+        ctx.axes = axes
+        ctx.mark_non_differentiable(mean)
+        ctx.set_materialize_grads(False)
+        return y, mean, scale
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: None, grad_scale: Tensor | None) -> tuple[Tensor | None, ...]:
+        y, scale, mask, count = ctx.saved_tensors
+        grad = torch.zeros_like(y) if grad is None else grad.masked_fill(mask, 0)
+        mean = grad.sum(ctx.axes, keepdim=True) / count
+        along = _sum_of_products(grad, y, ctx.axes) / count
+        if grad_scale is not None:
+            # Double backward alone asks for this.
+            along = along + grad_scale * scale / count
+        if torch.is_grad_enabled():
+            grad_x = ((grad - mean - along * y) * scale).masked_fill(mask, 0)
+        else:
+            grad_x = grad.sub_(mean).addcmul_(along, y, value=-1).mul_(scale).masked_fill_(mask, 0)
+        return grad_x, None, None, None, None
+
+
+def _sum_of_products(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Sum ``x y`` over the last axis, and over the first if it is among the axes, without a tensor of full size."""
+    sums = torch.linalg.vecdot(x, y).unsqueeze(-1)
+    return sums.sum(0, keepdim=True) if 0 in axes else sums
+
+
+def causal_standardize(x: Tensor, eps: float) -> Tensor:
+    """Standardize each position by mean and variance of the positions up to it."""
+    count = torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=x.dtype)
+    mean = x.cumsum(-1) / count
+    earlier_mean = torch.cat([x[..., :1], mean[..., :-1]], dim=-1)
+    # Welford's increments are never negative, so a large mean causes no cancellation.
+    var = ((x - earlier_mean) * (x - mean)).cumsum(-1) / count
+    return (x - mean) * torch.rsqrt(var + eps)
+
+
+def check_groups(num_groups: int, channels: int) -> None:
+    """Refuse a number of groups that does not divide the channels."""
+    if num_groups < 1 or channels % num_groups:
+        raise ValueError(f"num_groups must divide the {channels} channels, got {num_groups}")
+
+
+def split_groups(x: Tensor, num_groups: int) -> tuple[Tensor, Tensor | None]:
+    """Collect the channels of the even groups and those of the odd groups (None if there is one group)."""
+    if num_groups == 1:
+        return x, None
+    # Chunks, not slices: the gradient of each slice is a tensor of the full size.
+    groups = x.chunk(num_groups, dim=1)
+    return torch.cat(groups[0::2], dim=1), torch.cat(groups[1::2], dim=1)
+
+
+def join_groups(even: Tensor, odd: Tensor | None, num_groups: int) -> Tensor:
+    """Undo `split_groups`."""
+    if odd is None:
+        return even
+    even_groups = even.chunk((num_groups + 1) // 2, dim=1)
+    odd_groups = odd.chunk(num_groups // 2, dim=1)
+    return torch.cat([(even_groups, odd_groups)[index % 2][index // 2] for index in range(num_groups)], dim=1)
