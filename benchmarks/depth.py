@@ -127,7 +127,7 @@ def measure(
     network.eval()
     with torch.no_grad():
         right = sum((head(network(b["x"]).mean(-1)).argmax(-1) == b["y"]).sum().item() for b in data.val_dataloader())
-    return before, after, norms, right / data.part_sizes["val"]
+    return before, after, norms, right / data.split_sizes["val"]
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """Argument checks: each names the argument, the rule and the value found."""
 
+import math
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
+import torch
 from torch import Tensor
 
 from hyperseq._axes import spatial_size
@@ -13,16 +15,43 @@ def as_size(value: int | Sequence[int], num_spatial_dims: int, *, name: str) -> 
     values = tuple(value) if isinstance(value, Sequence) else (value,) * num_spatial_dims
     if len(values) != num_spatial_dims:
         raise ValueError(f"{name} must have {num_spatial_dims} entries, one per spatial axis, got {values}")
-    if not all(isinstance(extent, Integral) and extent >= 1 for extent in values):
+    if not all(is_integer(extent) and extent >= 1 for extent in values):
         raise ValueError(f"{name} must hold integers of at least 1, got {values}")
-    return tuple(int(extent) for extent in values)
+    return tuple(_as_int(extent) for extent in values)
 
 
-def check_count(value: int, *, name: str) -> int:
-    """Return ``value`` if it is an integer of at least 1."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return int(value)
+def is_integer(value: object) -> bool:
+    """Say whether ``value`` is an integer: Python's, numpy's or a symbolic size of an export, but no bool."""
+    return isinstance(value, (int, Integral, torch.SymInt)) and not isinstance(value, bool)
+
+
+def _as_int(value: int) -> int:
+    # int() would fix the symbolic size of an export to the size of the example
+    return value if isinstance(value, torch.SymInt) else int(value)
+
+
+def check_count(value: int, *, name: str, at_least: int = 1) -> int:
+    """Return ``value`` if it is an integer of at least ``at_least``."""
+    if not is_integer(value) or value < at_least:
+        raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
+    return _as_int(value)
+
+
+def check_positive(value: float, *, name: str) -> None:
+    """Refuse what is not a finite number above 0."""
+    # comparisons, because torch.compile cannot trace math.isfinite on a symbolic number
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
+
+
+def check_fraction(value: float, *, name: str) -> None:
+    """Refuse what is not a number in 0..1, 1 excluded."""
+    if not _is_number(value) or not 0 <= value < 1:
+        raise ValueError(f"{name} must lie in 0..1, 1 excluded, got {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (Real, torch.SymFloat, torch.SymInt)) and not isinstance(value, bool)
 
 
 def check_choice(value: str, choices: Sequence[str], *, name: str) -> str:

@@ -255,7 +255,7 @@ def slow_network(
     extent: Sequence[int],
     rate: float = 1.0,
     start: Sequence[float] | float = 0.0,
-    context: Tensor | None = None,
+    modulation: Tensor | None = None,
     summed: bool = True,
 ) -> Tensor:
     """h0 = g0(c); hl = gl(c) (Al h(l-1) + bl); K = Aout hM + bout, gl(c) = sin(Omega_l c + phi_l); ``(C, *size)``."""
@@ -271,8 +271,8 @@ def slow_network(
         hidden = gates[0]
         for gate, mixing in zip(gates[1:], net.mixings, strict=True):
             hidden = gate * (mixing.weight @ hidden + mixing.bias)
-        if context is not None:
-            hidden = hidden * at(context, p)
+        if modulation is not None:
+            hidden = hidden * at(modulation, p)
         return scale * (net.output.weight @ hidden + net.output.bias)
 
     return tabulate(output, size)
@@ -309,19 +309,19 @@ def local_kernels(
     contexts: Sequence[Tensor],
     kernel_size: Sequence[int],
     *,
-    context: str = "sample",
+    kernel_per: str = "sample",
     rate: int = 1,
 ) -> list[Tensor]:
     """One kernel a sample: X pooled to k bins, mixed to the slow network's width, times its last hidden state.
 
-    With ``context="batch"`` all samples get the kernel of the mean of the pooled contexts. At an integer rate r, the
+    With ``kernel_per="batch"`` all samples get the kernel of the mean of the pooled contexts. At an integer rate r, the
     taps at multiples of r from the centre, times r to the power of d.
     """
     pooled = [adaptive_mean_pool(x, kernel_size) for x in contexts]
-    if context == "batch":
+    if kernel_per == "batch":
         pooled = [sum(pooled) / len(pooled)] * len(pooled)
     kernels = [
-        slow_network(operator.slow_network, kernel_size, extent=kernel_size, context=mixed(operator.context_mixing, x))
+        slow_network(operator.slow_network, kernel_size, extent=kernel_size, modulation=mixed(operator.context_mixing, x))
         for x in pooled
     ]
     taps = (slice(None), *(slice(k // 2 % rate, None, rate) for k in kernel_size))
@@ -347,7 +347,7 @@ def sfne_block(
     local_kernel_sizes: Sequence[int] = (3, 5, 7),
     mode: str = "circular",
     num_groups: int = 2,
-    context: str = "sample",
+    kernel_per: str = "sample",
     by_batch: bool = False,
     rate: int = 1,
     earlier: Sequence[Sequence[Tensor]] = (),
@@ -380,7 +380,7 @@ def sfne_block(
     for index, k in enumerate(local_kernel_sizes):
         context_name, value_name = LOCAL_PAIRS[index % len(LOCAL_PAIRS)]
         kernels = local_kernels(
-            block.local_operators[index], inputs[context_name], (k,) * len(size), context=context, rate=rate
+            block.local_operators[index], inputs[context_name], (k,) * len(size), kernel_per=kernel_per, rate=rate
         )
         slid = [local_hyperzzw(v, kernel) for v, kernel in zip(inputs[value_name], kernels, strict=True)]
         mixed_again = [mixed(block.local_mixings[index], y) for y in slid]

@@ -172,12 +172,12 @@ class Reader:
 
     def hyperseq(self, arguments):
         from tasks.cli import main
-        from tasks.data.prepare import find_names
+        from tasks.data.data_set import find_data_sets
 
         if arguments[0] == "data":
             # Fetching would need the network; that it works is tested beside its code.
             verb, name, *options = arguments[1:]
-            assert verb in ("prepare", "check") and name in find_names(), f"hyperseq {shlex.join(arguments)} failed"
+            assert verb in ("prepare", "check") and name in find_data_sets(), f"hyperseq {shlex.join(arguments)} failed"
             assert set(options[::2]) <= {"--root"}, f"hyperseq data {verb} does not know all of {options}"
             return
         for argument in arguments:

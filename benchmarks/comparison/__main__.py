@@ -83,7 +83,7 @@ def run(name: str, *, root: Path, seconds: float, num_points: int, seed: int, lr
         "label_smoothing": options["model"]["label_smoothing"],
         "batch_size": data.batch_size,
         **contender.options,
-        "part_sizes": data.part_sizes,
+        "part_sizes": data.split_sizes,
         "curve": curve,
         "test": score(model, data.test_dataloader()),
     }

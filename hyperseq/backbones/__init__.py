@@ -1,6 +1,7 @@
-"""Whole networks: tensor in, features out; heads live with the tasks."""
+"""Whole networks: tensor in, features out. Heads belong to the tasks."""
 
-from hyperseq.backbones.presets import terminator_cifar
+from hyperseq.backbones.presets import TerminatorCIFAR
+from hyperseq.backbones.residual_stack import ResidualStack
 from hyperseq.backbones.terminator import Terminator
 
-__all__ = ["Terminator", "terminator_cifar"]
+__all__ = ["ResidualStack", "Terminator", "TerminatorCIFAR"]

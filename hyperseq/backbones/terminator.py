@@ -1,46 +1,50 @@
 """The Terminator: a stack of slow-fast neural encoding blocks."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
-from hyperseq._axes import spatial_size
-from hyperseq._checks import as_size, check_activations, check_count
-from hyperseq.functional.padding import mask_padding, valid_lengths
-from hyperseq.nn import ChannelMixing, SFNEBlock
-from hyperseq.nn.standardization import Statistics
+from hyperseq._axes import crop, spatial_size
+from hyperseq._checks import as_size
+from hyperseq.backbones._stem import StemmedBackbone
+from hyperseq.functional.padding import Padding
+from hyperseq.nn import SFNEBlock
+from hyperseq.nn._options import BlockOptions, spell_out_options
 
 
-class Terminator(nn.Module):
-    """Features of a sequence or an image: a stem to channels[0], then SFNE blocks from channels[i-1] to channels[i].
+class Terminator(StemmedBackbone):
+    """Compute features of a sequence or an image: a stem to channels[0], then blocks from channels[i-1] to channels[i].
 
-    Nothing else stands between the blocks: no residual, no attention, no pooling (Zhang 2024, arXiv 2401.17948).
+    ``features = block_n(... block_1(stem(x)))``, with no residual, attention or pooling between the blocks (Zhang 2024,
+    arXiv 2401.17948).
 
     Args:
         num_spatial_dims: Number of spatial axes d: 1 for sequences, 2 for images.
         in_channels: Channels of the input.
-        size: Training size on each axis (an integer stands for all), which fixes the coordinates of the slow networks;
-            inputs may have any size.
+        size: Training size of the input on each axis (an integer stands for all), which fixes the coordinates of the
+            slow networks; inputs may have any size.
         channels: Widths: after the stem, then after each block. ``[8, 16, 32, 64]`` is three blocks.
-        stem: Maps the input to ``(B, channels[0], *S)``, position by position. Default: a 1x1 mixing;
-            ``torch.nn.Identity()`` for none.
+        stem: Maps the input to ``(B, channels[0], *S)``. Default: a 1x1 mixing; ``torch.nn.Identity()`` for none. A
+            stem that changes the size has a method ``output_lengths(lengths)``: integer in, integer out, and tensor in,
+            tensor out; it holds for every axis. A stem whose forward takes ``lengths`` gets them.
         mode: ``circular``, ``product``, or ``matmul`` for square images (see `SFNEBlock`).
-        local_kernel_sizes: One odd size per local branch of a block.
+        local_kernel_sizes: One odd size per local branch of a block; 3 to 15.
         omega_0: Frequency scale of the slow networks; 1 to 100 (see `SlowNetwork`).
         slow_hidden_channels: Width of the slow networks; 16 to 64.
         slow_num_layers: Multiplicative layers of the slow networks; 1 to 4.
-        num_groups: Groups of each block's last standardisation; must divide every width after the stem's.
-        statistics: ``running``, or ``batch`` to standardise by the batch in evaluation too, as the paper's code does.
-        context: ``sample``, or ``batch`` to average local contexts over the batch, as the paper's code does.
-        concatenate_earlier: Let every block's bottleneck see the outputs of all earlier blocks.
+        num_groups: Groups of the last standardization of each block; must divide every width but the first; 1 to 12.
+        statistics: ``running``, or ``batch`` to standardize by the batch in evaluation too, as the paper's code does.
+        kernel_per: ``sample``, or ``batch`` for one local kernel per batch, as the paper's code does.
         dropout: Probability of dropping an output of a block; 0 to 0.5.
+        concatenate_earlier: Concatenate the outputs of all earlier blocks to the branches of every block.
 
     Shape:
-        ``(B, in_channels, *S)`` to features ``(B, channels[-1], *S)``.
+        ``(B, in_channels, *S)``, or what the given stem takes, to features ``(B, channels[-1], *S)``.
 
     Raises:
         ValueError: If an option is out of range, or a tensor or the lengths do not fit.
+        TypeError: If an option is unknown.
 
     Example:
         >>> import torch
@@ -49,6 +53,7 @@ class Terminator(nn.Module):
         torch.Size([2, 32, 100])
     """
 
+    @spell_out_options(SFNEBlock)
     def __init__(
         self,
         num_spatial_dims: int,
@@ -57,108 +62,112 @@ class Terminator(nn.Module):
         size: int | Sequence[int],
         channels: Sequence[int],
         stem: nn.Module | None = None,
-        mode: str = "circular",
-        local_kernel_sizes: Sequence[int] = (3, 5, 7),
-        omega_0: float = 30.0,
-        slow_hidden_channels: int = 32,
-        slow_num_layers: int = 3,
-        num_groups: int = 2,
-        statistics: Statistics = "running",
-        context: Literal["sample", "batch"] = "sample",
         concatenate_earlier: bool = False,
-        dropout: float = 0.0,
+        **block: Unpack[BlockOptions],
     ) -> None:
-        super().__init__()
-        self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
-        self.in_channels = check_count(in_channels, name="in_channels")
-        self.size = as_size(size, num_spatial_dims, name="size")
         if len(channels) < 2:
             raise ValueError(f"channels must hold the stem's width and one per block, got {list(channels)}")
-        self.channels = as_size(channels, len(channels), name="channels")
-        self.out_channels = self.channels[-1]
+        widths = as_size(channels, len(channels), name="channels")
+        super().__init__(
+            num_spatial_dims, in_channels, widths[0], stem, rule="channels must begin with", given=list(channels)
+        )
+        self.size = as_size(size, self.num_spatial_dims, name="size")
+        self.channels = widths
+        self.out_channels = widths[-1]
         self.concatenate_earlier = concatenate_earlier
-        if isinstance(stem, nn.Identity) and in_channels != self.channels[0]:
-            raise ValueError(
-                f"channels must begin with the {in_channels} of in_channels without a stem, got {channels}"
-            )
-        self.stem = ChannelMixing(in_channels, self.channels[0]) if stem is None else stem
         self.blocks = nn.ModuleList(
             SFNEBlock(
-                num_spatial_dims,
+                self.num_spatial_dims,
                 narrow,
                 wide,
-                size=self.size,
-                mode=mode,
-                local_kernel_sizes=local_kernel_sizes,
-                omega_0=omega_0,
-                slow_hidden_channels=slow_hidden_channels,
-                slow_num_layers=slow_num_layers,
-                num_groups=num_groups,
-                statistics=statistics,
-                context=context,
-                earlier_channels=sum(self.channels[1 : index + 1]) if concatenate_earlier else 0,
-                dropout=dropout,
+                size=self._feature_size(self.size),
+                earlier_channels=sum(widths[1 : index + 1]) if concatenate_earlier else 0,
+                # the stem's channels come in no pairs
+                paired_input=index > 0,
+                **block,
             )
-            for index, (narrow, wide) in enumerate(zip(self.channels[:-1], self.channels[1:], strict=True))
+            for index, (narrow, wide) in enumerate(zip(widths[:-1], widths[1:], strict=True))
         )
 
     def hyper_kernels(self, size: int | Sequence[int] | None = None, rate: float = 1.0) -> list[Tensor]:
         """Generate the global hyper-kernels of all blocks, which depend on no input.
 
         Args:
-            size: Spatial size; default: that of training.
-            rate: Step relative to training.
+            size: Spatial size of the input; default: the training size.
+            rate: 2.0 means every second sample: the step relative to training.
 
         Returns:
-            One ``(1, channels[i], *size)`` per block.
+            One ``(1, channels[i], *F)`` per block, F the size of the features.
         """
-        return [block.hyper_kernel(size, rate) for block in self._sfne_blocks()]
+        size = self.size if size is None else as_size(size, self.num_spatial_dims, name="size")
+        return self._kernels_of_features(self._feature_size(size), rate)
 
     def forward(
         self,
         x: Tensor,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Padding | None = None,
         rate: float = 1.0,
         hyper_kernels: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """Compute features.
 
         Args:
-            x: ``(B, in_channels, *S)``, or whatever a given stem takes.
-            lengths: Integers ``(B,)``, one spatial axis: sample i fills positions 0..lengths[i]-1. What stands behind
-                changes nothing, and features there are zero.
-            rate: Step relative to training; 2.0 = every second sample.
-            hyper_kernels: What `hyper_kernels` returned for this size and rate; default: generate them now.
+            x: ``(B, in_channels, *S)``, or what the stem takes: ids ``(B, S)`` for a `hyperseq.nn.TokenEmbedding`.
+            lengths: Integers ``(B,)``, one spatial axis: sample i fills positions 0..lengths[i]-1. The padding behind
+                them has no effect, and features there are zero.
+            rate: 2.0 means every second sample: the step relative to training.
+            hyper_kernels: Kernels from `hyper_kernels` at this rate, at least as large as the features: their
+                beginnings are used. Default: generate them now.
 
         Returns:
-            ``(B, channels[-1], *S)``.
+            ``(B, channels[-1], *F)``, F the size after the stem.
 
         Raises:
-            ValueError: If a tensor, the lengths, or the number of kernels do not fit.
+            ValueError: If a tensor, the lengths, or number or size of the kernels do not fit.
         """
-        blocks = self._sfne_blocks()
-        if hyper_kernels is not None and len(hyper_kernels) != len(blocks):
-            raise ValueError(f"hyper_kernels must hold one kernel per block, {len(blocks)}, got {len(hyper_kernels)}")
-        if isinstance(self.stem, (ChannelMixing, nn.Identity)):
-            check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
-            lengths = valid_lengths(lengths, x)
-            features = self.stem(mask_padding(x, lengths))
-        else:
-            features = self.stem(x)
-            check_activations(
-                features, name="stem output", num_spatial_dims=self.num_spatial_dims, channels=self.channels[0]
-            )
-            lengths = valid_lengths(lengths, features)
+        features, padding = self._embed(x, lengths)
+        size = spatial_size(features)
         if hyper_kernels is None:
-            hyper_kernels = self.hyper_kernels(spatial_size(features), rate)
+            hyper_kernels = self._kernels_of_features(size, rate)
+        kernels = self._beginnings(hyper_kernels, size)
         outputs: list[Tensor] = []
-        for block, hyper_kernel in zip(blocks, hyper_kernels, strict=True):
+        for block, kernel in zip(self._sfne_blocks(), kernels, strict=True):
             earlier = outputs if self.concatenate_earlier else ()
-            features = block(features, lengths=lengths, rate=rate, hyper_kernel=hyper_kernel, earlier=earlier)
+            features = block(features, lengths=padding, rate=rate, hyper_kernel=kernel, earlier=earlier)
             if self.concatenate_earlier:
                 outputs.append(features)
         return features
+
+    def extra_repr(self) -> str:
+        """Describe the network in a printed model."""
+        mode = self._sfne_blocks()[0].global_operator.mode
+        return (
+            f"{self.num_spatial_dims}, {self.in_channels}, size={self.size}, channels={self.channels}, mode={mode!r}, "
+            f"concatenate_earlier={self.concatenate_earlier}"
+        )
+
+    def _feature_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        return tuple(self.output_lengths(extent) for extent in size)
+
+    def _kernels_of_features(self, size: Sequence[int], rate: float) -> list[Tensor]:
+        return [block.hyper_kernel(size, rate) for block in self._sfne_blocks()]
+
+    def _beginnings(self, hyper_kernels: Sequence[Tensor], size: tuple[int, ...]) -> list[Tensor]:
+        """Cut kernels to the size of the features: the kernel of a smaller input is the prefix of a larger one."""
+        if len(hyper_kernels) != len(self.blocks):
+            raise ValueError(
+                f"hyper_kernels must hold one kernel per block, {len(self.blocks)}, got {len(hyper_kernels)}"
+            )
+        beginnings = []
+        for kernel in hyper_kernels:
+            found = spatial_size(kernel)
+            if len(found) != len(size) or any(extent < needed for extent, needed in zip(found, size, strict=True)):
+                raise ValueError(
+                    f"hyper_kernels must have at least the spatial size {size} of the features, got {found}"
+                )
+            beginnings.append(kernel if found == size else crop(kernel, start=[0] * len(size), size=size))
+        return beginnings
 
     def _sfne_blocks(self) -> list[SFNEBlock]:
         return list(self.blocks)  # type: ignore[arg-type]

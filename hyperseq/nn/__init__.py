@@ -7,6 +7,7 @@ from hyperseq.nn.recursive_gated_unit import RecursiveGatedUnit
 from hyperseq.nn.sfne_block import SFNEBlock
 from hyperseq.nn.slow_network import SlowNetwork
 from hyperseq.nn.standardization import BatchStandardization, GroupStandardization, InstanceStandardization
+from hyperseq.nn.token_embedding import TokenEmbedding
 
 __all__ = [
     "BatchStandardization",
@@ -20,4 +21,5 @@ __all__ = [
     "RecursiveGatedUnit",
     "SFNEBlock",
     "SlowNetwork",
+    "TokenEmbedding",
 ]

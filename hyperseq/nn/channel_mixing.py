@@ -11,18 +11,18 @@ from hyperseq.functional import mix_channels
 
 
 class ChannelMixing(nn.Module):
-    """Mix the channels of every position: ``y = A x + b``, the 1x1 convolution of any rank.
+    """Mix the channels of every position: ``y = A x + b``, a 1x1 convolution of any rank (Lin et al. 2013).
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        bias: Add b. Pointless where a standardisation follows at once, which takes constants away.
+        bias: Add b. Of no use before a standardization, which subtracts constants.
 
     Shape:
         ``(B, in_channels, *S)`` to ``(B, out_channels, *S)``.
 
     Raises:
-        ValueError: If a count is not positive or the input has other channels.
+        ValueError: If a count is no positive integer or the input has other channels.
 
     Example:
         >>> ChannelMixing(3, 5)(torch.randn(2, 3, 8, 8)).shape
@@ -33,12 +33,12 @@ class ChannelMixing(nn.Module):
         super().__init__()
         self.in_channels = check_count(in_channels, name="in_channels")
         self.out_channels = check_count(out_channels, name="out_channels")
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels))
-        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.weight = nn.Parameter(torch.empty(self.out_channels, self.in_channels))
+        self.bias = nn.Parameter(torch.empty(self.out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weights and bias uniformly within ``1 / sqrt(in_channels)``, as torch's own layers do."""
+        """Draw weight and bias uniformly within ``1 / sqrt(in_channels)``, as `torch.nn.Linear` does."""
         bound = 1 / math.sqrt(self.in_channels)
         nn.init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import get_args, overload
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import as_size, check_activations, check_choice, check_count, check_same_size
+from hyperseq._checks import as_size, check_activations, check_choice, check_count, check_positive, check_same_size
 from hyperseq.functional import adaptive_mean_pool, global_hyperzzw, local_hyperzzw
-from hyperseq.functional.convolution import check_mode_rank
-from hyperseq.functional.hyperzzw import MODES
-from hyperseq.functional.padding import mask_padding, valid_lengths
+from hyperseq.functional._convolution import check_mode_rank
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
+from hyperseq.nn._options import KernelPer, Mode, SlowNetworkOptions, spell_out_options
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.slow_network import SlowNetwork
 
@@ -28,9 +29,9 @@ class GlobalHyperZZW(nn.Module):
         channels: Channels C of context and values.
         size: Training size on each axis, which fixes the coordinates; inputs may have any size.
         mode: ``circular``, ``causal`` (d = 1), ``matmul`` (d = 2) or ``product``.
-        hidden_channels: Width of the slow network.
-        num_layers: Multiplicative layers of the slow network.
-        omega_0: Frequency scale of the slow network (see `SlowNetwork`).
+        hidden_channels: Width of the slow network; 16 to 64.
+        num_layers: Multiplicative layers of the slow network; 1 to 4.
+        omega_0: Frequency scale of the slow network (see `SlowNetwork`); 1 to 100.
 
     Shape:
         ``(B, C, *S)`` to the same.
@@ -44,28 +45,20 @@ class GlobalHyperZZW(nn.Module):
         torch.Size([2, 8, 100])
     """
 
+    @spell_out_options(SlowNetwork)
     def __init__(
         self,
         num_spatial_dims: int,
         channels: int,
         *,
         size: int | Sequence[int],
-        mode: str = "circular",
-        hidden_channels: int = 32,
-        num_layers: int = 3,
-        omega_0: float = 30.0,
+        mode: Mode = "circular",
+        **slow_network: Unpack[SlowNetworkOptions],
     ) -> None:
         super().__init__()
-        self.mode = check_choice(mode, MODES, name="mode")
+        self.mode = check_choice(mode, get_args(Mode), name="mode")
         self.channels = check_count(channels, name="channels")
-        self.slow_network = SlowNetwork(
-            num_spatial_dims,
-            channels,
-            size=size,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            omega_0=omega_0,
-        )
+        self.slow_network = SlowNetwork(num_spatial_dims, channels, size=size, summed=True, **slow_network)
         check_mode_rank(mode, self.slow_network.size)
 
     @overload
@@ -74,7 +67,7 @@ class GlobalHyperZZW(nn.Module):
         context: Tensor,
         values: Tensor,
         *,
-        lengths: Tensor | None = ...,
+        lengths: Tensor | Padding | None = ...,
         rate: float = ...,
         hyper_kernel: Tensor | None = ...,
     ) -> Tensor: ...
@@ -84,7 +77,7 @@ class GlobalHyperZZW(nn.Module):
         context: Tensor,
         values: Sequence[Tensor],
         *,
-        lengths: Tensor | None = ...,
+        lengths: Tensor | Padding | None = ...,
         rate: float = ...,
         hyper_kernel: Tensor | None = ...,
     ) -> list[Tensor]: ...
@@ -93,7 +86,7 @@ class GlobalHyperZZW(nn.Module):
         context: Tensor,
         values: Tensor | Sequence[Tensor],
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Padding | None = None,
         rate: float = 1.0,
         hyper_kernel: Tensor | None = None,
     ) -> Tensor | list[Tensor]:
@@ -103,11 +96,11 @@ class GlobalHyperZZW(nn.Module):
             context: X, ``(B, C, *S)``.
             values: V, ``(B, C, *S)``, or several that share one W.
             lengths: Integers ``(B,)``, one spatial axis.
-            rate: Step relative to training.
-            hyper_kernel: K, ``(1, C, *S)``, if it was generated before; default: generate it now.
+            rate: 2.0 means every second sample (see `SlowNetwork`).
+            hyper_kernel: K, ``(1, C, *S)``, generated before; default: generate it now.
 
         Returns:
-            ``(B, C, *S)``; a list of them if several values came.
+            ``(B, C, *S)``; a list of them for several values.
         """
         check_activations(
             context, name="context", num_spatial_dims=self.slow_network.num_spatial_dims, channels=self.channels
@@ -122,20 +115,21 @@ class GlobalHyperZZW(nn.Module):
 
 
 class LocalHyperZZW(nn.Module):
-    """Local HyperZ·Z·W: a small kernel per sample, generated from coordinates and the context, slid over the values.
+    """Local HyperZ·Z·W: slide a small kernel, generated per sample from coordinates and context, over the values.
 
-    The context is pooled to one bin per tap, mixed to the slow network's width and multiplied into its last hidden
-    state, ``K = A_out (h_M ⊙ (P pool(X))) + b_out``; then ``y[n] = sum_j K[j] V[n + j - floor(k / 2)]``, zeros outside.
+    The context is pooled to one bin per tap and mixed to the width of the slow network. It modulates the last hidden
+    state: ``K = A_out (h_M ⊙ (P pool(X))) + b_out``. Then ``y[n] = sum_j K[j] V[n + j - floor(k / 2)]`` with zeros
+    outside (Zhang 2024, arXiv 2401.17948).
 
     Args:
         num_spatial_dims: Number of spatial axes d.
         channels: Channels C of context and values.
-        kernel_size: Taps k on each axis (an integer stands for all); odd, so that the window has a centre. 3 to 15.
-        context: ``sample``: every sample has its own kernel; ``batch``: one kernel from the context averaged over the
-            batch, as in the paper's code, so that a sample's answer depends on its neighbours.
-        hidden_channels: Width of the slow network.
-        num_layers: Multiplicative layers of the slow network.
-        omega_0: Frequency scale of the slow network (see `SlowNetwork`).
+        kernel_size: Taps k on each axis (an integer stands for all); odd, so that the window has a center. 3 to 15.
+        kernel_per: ``sample``: one kernel per sample. ``batch``: one kernel for the whole batch, from the mean context,
+            as in the paper's code; the output of a sample then depends on the other samples.
+        hidden_channels: Width of the slow network; 16 to 64.
+        num_layers: Multiplicative layers of the slow network; 1 to 4.
+        omega_0: Frequency scale of the slow network (see `SlowNetwork`); 1 to 100.
 
     Shape:
         ``(B, C, *S)`` to the same.
@@ -149,75 +143,68 @@ class LocalHyperZZW(nn.Module):
         torch.Size([2, 8, 100])
     """
 
+    @spell_out_options(SlowNetwork)
     def __init__(
         self,
         num_spatial_dims: int,
         channels: int,
         *,
         kernel_size: int | Sequence[int],
-        context: Literal["sample", "batch"] = "sample",
-        hidden_channels: int = 32,
-        num_layers: int = 3,
-        omega_0: float = 30.0,
+        kernel_per: KernelPer = "sample",
+        **slow_network: Unpack[SlowNetworkOptions],
     ) -> None:
         super().__init__()
         self.kernel_size = as_size(kernel_size, num_spatial_dims, name="kernel_size")
         if any(k % 2 == 0 for k in self.kernel_size):
-            raise ValueError(f"kernel_size must be odd, so that the window has a centre, got {self.kernel_size}")
-        self.context = check_choice(context, ("sample", "batch"), name="context")
+            raise ValueError(f"kernel_size must be odd, so that the window has a center, got {self.kernel_size}")
+        self.kernel_per = check_choice(kernel_per, get_args(KernelPer), name="kernel_per")
         self.channels = check_count(channels, name="channels")
-        self.slow_network = SlowNetwork(
-            num_spatial_dims,
-            channels,
-            size=self.kernel_size,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            omega_0=omega_0,
-        )
-        self.context_mixing = ChannelMixing(channels, hidden_channels)
-        # 1 + context: at first the window is that of its coordinates, and the context modulates it
+        self.slow_network = SlowNetwork(num_spatial_dims, channels, size=self.kernel_size, summed=True, **slow_network)
+        self.context_mixing = ChannelMixing(channels, self.slow_network.hidden_channels)
+        # The modulation starts as 1 + mixed context: the window of the coordinates alone, modulated by the context.
         nn.init.ones_(self.context_mixing.bias)  # type: ignore[arg-type]
 
-    def kernel(self, context: Tensor, *, lengths: Tensor | None = None, rate: float = 1.0) -> Tensor:
+    def kernel(self, context: Tensor, *, lengths: Tensor | Padding | None = None, rate: float = 1.0) -> Tensor:
         """Generate the kernel from the context.
 
         Args:
             context: X, ``(B, C, *S)``.
             lengths: Integers ``(B,)``, one spatial axis.
-            rate: Step relative to training: the kernel has the taps of the training kernel that lie at multiples of
-                ``rate`` from its centre.
+            rate: 2.0 means every second sample: the kernel has the taps of the training kernel that lie at multiples
+                of ``rate`` from its center.
 
         Returns:
-            ``(B, C, *k)``, or ``(1, C, *k)`` with ``context="batch"``.
+            ``(B, C, *k)``, or ``(1, C, *k)`` with ``kernel_per="batch"``.
         """
         check_activations(
             context, name="context", num_spatial_dims=self.slow_network.num_spatial_dims, channels=self.channels
         )
-        if not rate > 0:
-            raise ValueError(f"rate must be above 0, got {rate}")
+        check_positive(rate, name="rate")
         pooled = adaptive_mean_pool(context, self.kernel_size, lengths=lengths)
-        if self.context == "batch":
+        if self.kernel_per == "batch":
             pooled = pooled.mean(0, keepdim=True)
         mixed = self.context_mixing(pooled)
-        # taps at multiples of the rate on both sides of the centre, and the context where they lie
+        # Taps lie at multiples of the rate on both sides of the center. The context is interpolated at the taps.
         reach = [math.floor(k // 2 / rate + 1e-9) for k in self.kernel_size]
         starts = [k // 2 - rate * taps for k, taps in zip(self.kernel_size, reach, strict=True)]
         if rate != 1:
             for axis, (start, taps) in enumerate(zip(starts, reach, strict=True), start=2):
                 mixed = _interpolate(mixed, axis, start=start, rate=rate, num_points=2 * taps + 1)
-        kernel: Tensor = self.slow_network([2 * taps + 1 for taps in reach], rate=rate, start=starts, context=mixed)
+        kernel: Tensor = self.slow_network([2 * taps + 1 for taps in reach], rate=rate, start=starts, modulation=mixed)
         return kernel
 
-    def forward(self, context: Tensor, values: Tensor, *, lengths: Tensor | None = None, rate: float = 1.0) -> Tensor:
+    def forward(
+        self, context: Tensor, values: Tensor, *, lengths: Tensor | Padding | None = None, rate: float = 1.0
+    ) -> Tensor:
         """Apply the operator to ``context`` and ``values`` ``(B, C, *S)``; options as in `kernel`."""
         check_same_size(values, context, name="values", like_name="context")
-        lengths = valid_lengths(lengths, context)
-        kernel = self.kernel(context, lengths=lengths, rate=rate)
-        return mask_padding(local_hyperzzw(mask_padding(values, lengths), kernel), lengths)
+        padding = as_padding(lengths, context)
+        kernel = self.kernel(context, lengths=padding, rate=rate)
+        return mask_padding(local_hyperzzw(mask_padding(values, padding), kernel), padding)
 
     def extra_repr(self) -> str:
         """Describe the layer in a printed model."""
-        return f"kernel_size={self.kernel_size}, context={self.context!r}"
+        return f"kernel_size={self.kernel_size}, kernel_per={self.kernel_per!r}"
 
 
 def _interpolate(x: Tensor, axis: int, *, start: float, rate: float, num_points: int) -> Tensor:

@@ -6,8 +6,8 @@ from torch.nn.functional import gelu
 
 from hyperseq._checks import check_activations, check_count
 from hyperseq.functional import instance_standardize
-from hyperseq.functional.mixing import multiply_mixings
-from hyperseq.functional.padding import mask_padding, valid_lengths
+from hyperseq.functional._mixing import multiply_mixings
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.nn.channel_mixing import ChannelMixing
 
 
@@ -15,7 +15,7 @@ class RecursiveGatedUnit(nn.Module):
     """Gate mixed channels by twice mixed channels.
 
     ``RGU(X) = P_y( GELU( IS( P_k X ⊙ P_q(P_v X) ) ) )`` with P a 1x1 channel mixing and IS the instance
-    standardisation (Zhang 2024).
+    standardization (Zhang 2024, arXiv 2401.17948).
 
     Args:
         channels: Number of channels C.
@@ -37,19 +37,19 @@ class RecursiveGatedUnit(nn.Module):
         self.channels = check_count(channels, name="channels")
         self.key = ChannelMixing(channels, channels)
         self.query = ChannelMixing(channels, channels)
-        # a constant here would only move the query's own, and one behind the gate is standardised away in the block
+        # A bias of value only shifts the bias of query. The block standardizes away a bias of output.
         self.value = ChannelMixing(channels, channels, bias=False)
         self.output = ChannelMixing(channels, channels, bias=False)
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Gate ``(B, C, *S)``; with ``lengths`` (B,), one spatial axis, padding stays zero and counts nowhere."""
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+        """Gate ``(B, C, *S)``; ``lengths`` ``(B,)``, one spatial axis: padding has no effect and comes out as zero."""
         check_activations(x, name="x", channels=self.channels)
-        lengths = valid_lengths(lengths, x)
-        x = mask_padding(x, lengths)
-        # two mixings in a row are one, by the product of their small matrices
+        padding = as_padding(lengths, x)
+        x = mask_padding(x, padding)
+        # P_q P_v is one mixing: multiply the two small matrices first.
         weights = torch.stack([self.key.weight, self.query.weight @ self.value.weight])
         biases = torch.stack([self.key.bias, self.query.bias])  # type: ignore[list-item]
         product = multiply_mixings(x, weights, biases)
-        gate = instance_standardize(product, lengths=lengths)
+        gate = instance_standardize(product, lengths=padding)
         output: Tensor = self.output(gelu(gate))
         return output

@@ -2,35 +2,36 @@
 
 from collections.abc import Sequence
 from itertools import cycle, islice
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import check_activations, check_choice, check_count, check_same_size
+from hyperseq._checks import check_activations, check_choice, check_count, check_fraction, check_same_size
 from hyperseq.functional import instance_standardize
-from hyperseq.functional.hyperzzw import apply_fast_weights
-from hyperseq.functional.padding import mask_padding, valid_lengths
+from hyperseq.functional._convolution import apply_fast_weights
+from hyperseq.functional.padding import Padding, as_padding, mask_padding
+from hyperseq.nn._options import BlockMode, KernelPer, SlowNetworkOptions, Statistics
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
 from hyperseq.nn.interactions import HyperChannelInteraction, HyperInteraction
 from hyperseq.nn.recursive_gated_unit import RecursiveGatedUnit
-from hyperseq.nn.standardization import BatchStandardization, GroupStandardization, Statistics
+from hyperseq.nn.standardization import BatchStandardization, GroupStandardization
 
-LOCAL_PAIRS = (("input", "channel"), ("channel", "input"), ("mixed", "input"), ("input", "mixed"))
+_LOCAL_PAIRS = (("input", "channel"), ("channel", "input"), ("mixed", "input"), ("input", "mixed"))
 """(context, value) of the local branches, in turn: X the input, H the channel interaction, M the mixed input."""
 
-BRANCH_GAIN = 0.3
-"""Scale of the branches' first weights in the bottleneck, beside the input's."""
+_BRANCH_GAIN = 0.3
+"""Factor on the initial bottleneck weights of all branches but the hyper interaction."""
 
 
 class SFNEBlock(nn.Module):
-    """Slow-fast neural encoding: many branches side by side, mixed to the output. No residual, attention or pooling.
+    """Slow-fast neural encoding: parallel branches, mixed to the output. No residual, attention or pooling.
 
-    With ``W = K ⊙ X`` the fast weights, K this block's global hyper-kernel, ``P`` a 1x1 mixing, IS, BS and G-IBS the
-    standardisations by instance, batch and groups::
+    ``W = K ⊙ X`` are the fast weights, K is the global hyper-kernel of the block, ``P`` a 1x1 mixing. IS, BS and G-IBS
+    are the standardizations by instance, batch and groups (Zhang 2024, arXiv 2401.17948)::
 
         prepared     F = IS(RGU_slow(W) + RGU_fast(X))    M = IS(P X)    H = IS(X) ⊙ hyper-channel scores of X
         1            middle              F
@@ -40,27 +41,29 @@ class SFNEBlock(nn.Module):
         9            hyper interaction   X ⊙ sigmoid(scores of 5; of G_F in the modes other than circular)
         out          bottleneck          dropout(GELU(G-IBS(P [1 .. 9])))
 
-    Two rows are not the paper's, because theirs would compute nothing: a standardisation behind the channel scores
-    divides them out again, and a circular convolution with F, whose mean is 0, has the mean 0, so its channel scores
-    are 0 (docs/differences.md). The bottleneck starts as a nearly linear map of X, so that many blocks can be stacked.
+    Rows H and 9 differ from the paper (docs/differences.md). In the paper, the standardization after the channel scores
+    divides the scores out again. F has mean 0, so its circular convolution has mean 0 and channel scores of 0. The
+    bottleneck starts as a nearly linear map of X, so that many blocks can be stacked.
 
     Args:
         num_spatial_dims: Number of spatial axes d.
         in_channels: Channels C of the input and of every branch.
         out_channels: Channels of the output.
         size: Training size on each axis, which fixes the coordinates; inputs may have any size.
-        mode: How global fast weights meet the values: ``circular``, ``product``, or ``matmul`` for square images. Not
-            ``causal``: the standardisations and means of the block look at the whole input.
-        local_kernel_sizes: One odd size per local branch; their number is free. The paper's image code has 3, 9, 5, 7.
-            A fourth branch has (context, value) = (X, M), then they start again.
+        mode: How the global fast weights act on the values: ``circular``, ``product``, or ``matmul`` for square images.
+            ``causal`` is refused: the standardizations and means of the block read the whole input.
+        local_kernel_sizes: One odd size per local branch, any number of them. The paper's image code has 3, 9, 5, 7.
+            A fourth branch has (context, value) = (X, M); a fifth starts again with (X, H).
         omega_0: Frequency scale of all slow networks; 1 to 100 (see `SlowNetwork`).
         slow_hidden_channels: Width of the slow networks; 16 to 64.
         slow_num_layers: Multiplicative layers of the slow networks; 1 to 4.
-        num_groups: Groups of the last standardisation; must divide ``out_channels``. The paper's code has 12.
-        statistics: ``running``, or ``batch`` to standardise by the batch in evaluation too, as the paper's code does.
-        context: ``sample``, or ``batch`` to average local contexts over the batch, as the paper's code does.
-        earlier_channels: Channels of earlier blocks' outputs that are concatenated to the branches.
+        num_groups: Groups of the last standardization; must divide ``out_channels``; 1 to 12. The paper's code has 12.
+        statistics: ``running``, or ``batch`` to standardize by the batch in evaluation too, as the paper's code does.
+        kernel_per: ``sample``, or ``batch`` for one local kernel per batch, as the paper's code does.
         dropout: Probability of dropping an output; 0 to 0.5.
+        earlier_channels: Channels of the outputs of earlier blocks that are concatenated to the branches.
+        paired_input: Start by reading differences of channel pairs (0, 1), (2, 3), ...; True for a block whose input
+            is the output of another block. Training can change either start.
 
     Shape:
         ``(B, in_channels, *S)`` to ``(B, out_channels, *S)``.
@@ -82,91 +85,71 @@ class SFNEBlock(nn.Module):
         out_channels: int,
         *,
         size: int | Sequence[int],
-        mode: str = "circular",
+        mode: BlockMode = "circular",
         local_kernel_sizes: Sequence[int] = (3, 5, 7),
         omega_0: float = 30.0,
         slow_hidden_channels: int = 32,
         slow_num_layers: int = 3,
         num_groups: int = 2,
         statistics: Statistics = "running",
-        context: Literal["sample", "batch"] = "sample",
-        earlier_channels: int = 0,
+        kernel_per: KernelPer = "sample",
         dropout: float = 0.0,
+        earlier_channels: int = 0,
+        paired_input: bool = False,
     ) -> None:
         super().__init__()
+        check_choice(mode, get_args(BlockMode), name="mode")
+        check_fraction(dropout, name="dropout")
         self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
         self.in_channels = check_count(in_channels, name="in_channels")
         self.out_channels = check_count(out_channels, name="out_channels")
-        self.earlier_channels = earlier_channels
-        # "causal" is missing: the block's standardisations and means would let the future through
-        check_choice(mode, ("circular", "matmul", "product"), name="mode")
-        if earlier_channels < 0:
-            raise ValueError(f"earlier_channels must be at least 0, got {earlier_channels}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in 0..1, 1 excluded, got {dropout}")
-        c = in_channels
-        self.global_operator = GlobalHyperZZW(
-            num_spatial_dims,
-            c,
-            size=size,
-            mode=mode,
-            hidden_channels=slow_hidden_channels,
-            num_layers=slow_num_layers,
-            omega_0=omega_0,
+        self.earlier_channels = check_count(earlier_channels, name="earlier_channels", at_least=0)
+        self.paired_input = paired_input
+        slow_network = SlowNetworkOptions(
+            hidden_channels=slow_hidden_channels, num_layers=slow_num_layers, omega_0=omega_0
         )
+        c = self.in_channels
+        self.global_operator = GlobalHyperZZW(num_spatial_dims, c, size=size, mode=mode, **slow_network)
         self.slow_gate = RecursiveGatedUnit(c)
         self.fast_gate = RecursiveGatedUnit(c)
-        # no bias where a standardisation follows at once: it would take the constant away again
+        # A mixing before a standardization has no bias: the standardization subtracts constants.
         self.mixing = ChannelMixing(c, c, bias=False)
-        self.channel_interaction = HyperChannelInteraction(
-            c, hidden_channels=slow_hidden_channels, num_layers=slow_num_layers, omega_0=omega_0
-        )
+        self.channel_interaction = HyperChannelInteraction(c, **slow_network)
         self.local_operators = nn.ModuleList(
-            LocalHyperZZW(
-                num_spatial_dims,
-                c,
-                kernel_size=kernel_size,
-                context=context,
-                hidden_channels=slow_hidden_channels,
-                num_layers=slow_num_layers,
-                omega_0=omega_0,
-            )
+            LocalHyperZZW(num_spatial_dims, c, kernel_size=kernel_size, kernel_per=kernel_per, **slow_network)
             for kernel_size in local_kernel_sizes
         )
         self.local_mixings = nn.ModuleList(ChannelMixing(c, c, bias=False) for _ in local_kernel_sizes)
         self.local_standardizations = nn.ModuleList(
             BatchStandardization(c, statistics=statistics) for _ in local_kernel_sizes
         )
-        self.hyper_interaction = HyperInteraction(
-            num_spatial_dims,
-            c,
-            size=size,
-            hidden_channels=slow_hidden_channels,
-            num_layers=slow_num_layers,
-            omega_0=omega_0,
-        )
+        self.hyper_interaction = HyperInteraction(num_spatial_dims, c, size=size, **slow_network)
         num_branches = 6 + len(self.local_operators)
-        self.bottleneck = ChannelMixing(num_branches * c + earlier_channels, out_channels, bias=False)
-        self._let_the_input_through()
-        self.standardization = GroupStandardization(out_channels, num_groups=num_groups, statistics=statistics)
+        self.bottleneck = ChannelMixing(num_branches * c + self.earlier_channels, self.out_channels, bias=False)
+        self._start_nearly_linear()
+        self.standardization = GroupStandardization(self.out_channels, num_groups=num_groups, statistics=statistics)
         self.dropout = nn.Dropout(dropout)
 
-    def _let_the_input_through(self) -> None:
-        """Start as a nearly linear map of the input, so that blocks can be stacked without residuals.
+    def _start_nearly_linear(self) -> None:
+        """Draw the bottleneck as a nearly linear map of the input, so that blocks can be stacked without residuals.
 
-        Outputs come in pairs ``gelu(z), gelu(-z)``, whose difference is z itself, and the hyper interaction, X / 2 at
-        first, is read by such differences and an orthogonal matrix: "looks linear" (Balduzzi et al. 2017, arXiv
-        1702.08591). The other branches, of higher degree in X, start small beside it.
+        "Looks linear" (Balduzzi et al. 2017, arXiv 1702.08591): with ``z = D x``, D orthogonal, outputs 2 j and
+        2 j + 1 are ``gelu(z_j)`` and ``gelu(-z_j)``, whose difference is z_j. The next block reads these differences:
+        its x is ``x[2 i] - x[2 i + 1]``, and a last channel without a partner itself. The bottleneck reads x from the
+        hyper interaction, which starts as x / 2. The other branches have a higher degree in x and start small.
         """
-        num_pairs, num_inputs = self.out_channels // 2, self.in_channels // 2
-        if not (num_pairs and num_inputs):
-            return
+        num_pairs = (self.out_channels + 1) // 2
+        num_read = (self.in_channels + 1) // 2 if self.paired_input else self.in_channels
+        rotation = nn.init.orthogonal_(torch.empty(num_pairs, num_read))
+        if self.paired_input:
+            rotation = rotation.repeat_interleave(2, dim=1)[:, : self.in_channels]
+            rotation[:, 1::2].neg_()
         start = (5 + len(self.local_operators)) * self.in_channels
-        differences = nn.init.orthogonal_(torch.empty(num_pairs, num_inputs))
         with torch.no_grad():
-            self.bottleneck.weight.mul_(BRANCH_GAIN)
-            from_input = self.bottleneck.weight[: 2 * num_pairs, start : start + 2 * num_inputs]
-            from_input.copy_(torch.kron(differences, torch.tensor([[1.0, -1.0], [-1.0, 1.0]])))
+            self.bottleneck.weight.mul_(_BRANCH_GAIN)
+            from_input = self.bottleneck.weight[:, start : start + self.in_channels]
+            from_input[0::2] = rotation
+            from_input[1::2] = -rotation[: self.out_channels // 2]
 
     def hyper_kernel(self, size: int | Sequence[int] | None = None, rate: float = 1.0) -> Tensor:
         """Generate the global hyper-kernel K, ``(1, in_channels, *size)``; default size: that of training."""
@@ -177,7 +160,7 @@ class SFNEBlock(nn.Module):
         self,
         x: Tensor,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Padding | None = None,
         rate: float = 1.0,
         hyper_kernel: Tensor | None = None,
         earlier: Sequence[Tensor] = (),
@@ -186,9 +169,9 @@ class SFNEBlock(nn.Module):
 
         Args:
             x: X, ``(B, in_channels, *S)``.
-            lengths: Integers ``(B,)``, one spatial axis; padding may hold anything and comes out as zero.
-            rate: Step relative to training; 2.0 = every second sample.
-            hyper_kernel: K, ``(1, in_channels, *S)``, if it was generated before; default: generate it now.
+            lengths: Integers ``(B,)``, one spatial axis. Padding may hold anything; its output is zero.
+            rate: 2.0 means every second sample (see `SlowNetwork`).
+            hyper_kernel: K, ``(1, in_channels, *S)``, generated before; default: generate it now.
             earlier: Outputs of earlier blocks, ``earlier_channels`` channels in all.
 
         Returns:
@@ -196,31 +179,39 @@ class SFNEBlock(nn.Module):
         """
         check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
         self._check_earlier(earlier, x)
-        lengths = valid_lengths(lengths, x)
-        x = mask_padding(x, lengths)
+        padding = as_padding(lengths, x)
+        x = mask_padding(x, padding)
         if hyper_kernel is None:
             hyper_kernel = self.hyper_kernel(spatial_size(x), rate)
         check_same_size(hyper_kernel, x, name="hyper_kernel", like_name="x")
 
         fast_weights = (hyper_kernel * x).to(x.dtype)
-        gates = self.slow_gate(fast_weights, lengths=lengths) + self.fast_gate(x, lengths=lengths)
-        middle = instance_standardize(gates, lengths=lengths)
-        mixed = instance_standardize(self.mixing(x), lengths=lengths)
-        standard = instance_standardize(x, lengths=lengths)
-        channel = self.channel_interaction(x, values=standard, lengths=lengths)
+        gates = self.slow_gate(fast_weights, lengths=padding) + self.fast_gate(x, lengths=padding)
+        middle = instance_standardize(gates, lengths=padding)
+        mixed = instance_standardize(self.mixing(x), lengths=padding)
+        standard = instance_standardize(x, lengths=padding)
+        channel = self.channel_interaction(x, values=standard, lengths=padding)
 
         values = [middle, mixed, channel]
-        global_branches = apply_fast_weights(fast_weights, values, mode=self.global_operator.mode, lengths=lengths)
+        global_branches = apply_fast_weights(fast_weights, values, mode=self.global_operator.mode, padding=padding)
         gated = silu(global_branches[0])
-        local_branches = self._local_branches({"input": x, "mixed": mixed, "channel": channel}, lengths, rate)
+        local_branches = self._local_branches({"input": x, "mixed": mixed, "channel": channel}, padding, rate)
         high_level = gated if self.global_operator.mode == "circular" else global_branches[0]
-        interaction = self.hyper_interaction(x, high_level, lengths=lengths, rate=rate)
+        interaction = self.hyper_interaction(x, high_level, lengths=padding, rate=rate)
 
         branches = [middle, *global_branches, gated, *local_branches, interaction, *earlier]
         output = self.bottleneck(branches)
-        output = gelu(self.standardization(output, lengths=lengths))
+        output = gelu(self.standardization(output, lengths=padding))
         dropped: Tensor = self.dropout(output)
         return dropped
+
+    def extra_repr(self) -> str:
+        """Describe the block in a printed model."""
+        size, mode = self.global_operator.slow_network.size, self.global_operator.mode
+        return (
+            f"{self.num_spatial_dims}, {self.in_channels}, {self.out_channels}, size={size}, mode={mode!r}, "
+            f"paired_input={self.paired_input}"
+        )
 
     def _check_earlier(self, earlier: Sequence[Tensor], x: Tensor) -> None:
         shapes = [tuple(tensor.shape) for tensor in earlier]
@@ -231,13 +222,13 @@ class SFNEBlock(nn.Module):
                 f"{tuple(x.shape)}, got shapes {shapes}"
             )
 
-    def _local_branches(self, tensors: dict[str, Tensor], lengths: Tensor | None, rate: float) -> list[Tensor]:
-        pairs = islice(cycle(LOCAL_PAIRS), len(self.local_operators))
+    def _local_branches(self, tensors: dict[str, Tensor], padding: Padding | None, rate: float) -> list[Tensor]:
+        pairs = islice(cycle(_LOCAL_PAIRS), len(self.local_operators))
         layers = zip(self.local_operators, self.local_mixings, self.local_standardizations, pairs, strict=True)
         return [
             gelu(
                 standardization(
-                    mixing(operator(tensors[context], tensors[value], lengths=lengths, rate=rate)), lengths=lengths
+                    mixing(operator(tensors[context], tensors[value], lengths=padding, rate=rate)), lengths=padding
                 )
             )
             for operator, mixing, standardization, (context, value) in layers

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import as_size, check_activations, check_count
+from hyperseq._checks import as_size, check_activations, check_count, check_positive
 from hyperseq.functional import coordinate_grid, mix_channels
 from hyperseq.nn.channel_mixing import ChannelMixing
 
-GAMMA_SHAPE = 6.0
-GAMMA_RATE = 1.0
+_GAMMA_SHAPE = 6.0
+_GAMMA_RATE = 1.0
 
 
 class SlowNetwork(nn.Module):
@@ -22,11 +22,12 @@ class SlowNetwork(nn.Module):
 
         h_0 = g_0(c),   h_l = g_l(c) ⊙ (A_l h_{l-1} + b_l),  l = 1..M,   K = A_out h_M + b_out
 
-    (Fathony et al. 2021; as "MAGNet" in Romero et al. 2022.) Rows of Omega_l are drawn uniformly and scaled by
-    ``2 pi omega_0 gamma``, gamma ~ Gamma(6 / (l + 1), 1); phi uniformly in [-pi, pi). K has unit variance at
-    initialisation; as a kernel that is summed over N positions it is scaled by ``rate^d / sqrt(N)``, N the product
-    of the extents (Chang et al. 2020), so that the sum keeps unit variance and stands for the same integral at
-    every rate. The factor is applied in ``forward``: weights are never rescaled.
+    (Fathony et al. 2021; "MAGNet" in Romero et al. 2022.) Rows of Omega_l are uniform in [-1, 1) times
+    ``2 pi omega_0 gamma``, gamma ~ Gamma(6 / (l + 1), 1). phi is uniform in [-pi, pi). K starts with unit variance.
+
+    A kernel that is summed over N positions is multiplied by ``rate^d / sqrt(N)``, N the product of the extents
+    (Chang et al. 2020). The sum then keeps unit variance and approximates the same integral at every rate. The factor
+    is applied in ``forward``; weights are not rescaled.
 
     Args:
         num_spatial_dims: Number of axes d of the kernel.
@@ -34,16 +35,16 @@ class SlowNetwork(nn.Module):
         size: Extents: the training size on each axis (an integer stands for all), which spans [-1, 1].
         hidden_channels: Width of the network; 16 to 64.
         num_layers: Number M of multiplicative layers; 1 to 4.
-        omega_0: Frequency scale, *the* hyper-parameter of the slow network; 1 to 100, 30 by default. Too small: the
-            kernel is smooth, cannot tell neighbouring positions apart, and the training loss stalls early. Too
-            large: the kernel is noise from one position to the next, training fits and validation does not.
+        omega_0: Frequency scale, the most important option of the slow network; 1 to 100. Too small: the kernel is
+            smooth, cannot separate neighboring positions, and the training loss stalls early. Too large: the kernel
+            is noise from one position to the next, and the network overfits.
         summed: Apply the factor above. False for kernels that score positions and are not summed over them.
 
     Shape:
-        ``forward()`` gives ``(1, C, *size)``, with a context ``(B, C, *size)``.
+        ``forward()`` gives ``(1, C, *size)``, with a modulation ``(B, C, *size)``.
 
     Raises:
-        ValueError: If a count or size is not positive or omega_0 not above 0.
+        ValueError: If a count or size is no positive integer, or omega_0 no finite number above 0.
 
     Example:
         >>> slow_network = SlowNetwork(1, 8, size=100)
@@ -65,27 +66,27 @@ class SlowNetwork(nn.Module):
         super().__init__()
         self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
         self.out_channels = check_count(out_channels, name="out_channels")
-        self.size = as_size(size, num_spatial_dims, name="size")
+        self.size = as_size(size, self.num_spatial_dims, name="size")
         self.hidden_channels = check_count(hidden_channels, name="hidden_channels")
         self.num_layers = check_count(num_layers, name="num_layers")
-        if not omega_0 > 0:
-            raise ValueError(f"omega_0 must be above 0, got {omega_0}")
+        check_positive(omega_0, name="omega_0")
         self.omega_0 = float(omega_0)
         self.summed = summed
-        self.frequencies = nn.Parameter(torch.empty(num_layers + 1, hidden_channels, num_spatial_dims))
-        self.phases = nn.Parameter(torch.empty(num_layers + 1, hidden_channels))
-        self.mixings = nn.ModuleList(ChannelMixing(hidden_channels, hidden_channels) for _ in range(num_layers))
-        self.output = ChannelMixing(hidden_channels, out_channels)
+        width, layers = self.hidden_channels, self.num_layers
+        self.frequencies = nn.Parameter(torch.empty(layers + 1, width, self.num_spatial_dims))
+        self.phases = nn.Parameter(torch.empty(layers + 1, width))
+        self.mixings = nn.ModuleList(ChannelMixing(width, width) for _ in range(layers))
+        self.output = ChannelMixing(width, self.out_channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw frequencies and phases as above, and mixings so that every layer keeps the variance of a sine."""
-        shapes = GAMMA_SHAPE / torch.arange(1, self.num_layers + 2).reshape(-1, 1, 1)
-        gamma = torch.distributions.Gamma(shapes, GAMMA_RATE).sample((self.hidden_channels,)).movedim(0, 1)
+        """Draw frequencies and phases as above, and mixings so that every layer keeps unit variance."""
+        shapes = _GAMMA_SHAPE / torch.arange(1, self.num_layers + 2).reshape(-1, 1, 1)
+        gamma = torch.distributions.Gamma(shapes, _GAMMA_RATE).sample((self.hidden_channels,)).movedim(0, 1)
         with torch.no_grad():
             self.frequencies.uniform_(-1, 1).mul_(2 * math.pi * self.omega_0 * gamma.flatten(2))
         nn.init.uniform_(self.phases, -math.pi, math.pi)
-        # a sine has variance 1/2, so weights of variance 2 / width give a sum of variance 1
+        # The variance of a sine is 1/2, so weights of variance 2 / width give a sum of variance 1.
         bound = math.sqrt(6 / self.hidden_channels)
         for mixing in [*self.mixings, self.output]:
             nn.init.uniform_(mixing.weight, -bound, bound)
@@ -97,25 +98,25 @@ class SlowNetwork(nn.Module):
         *,
         rate: float = 1.0,
         start: float | Sequence[float] = 0.0,
-        context: Tensor | None = None,
+        modulation: Tensor | None = None,
     ) -> Tensor:
         """Generate the kernel.
 
         Args:
-            size: Size of the kernel; default: the training size. Other sizes give the prefix or the continuation.
-            rate: Step relative to training; 2.0 = every second sample.
+            size: Size of the kernel; default: the training size. A smaller kernel is the prefix of a larger one.
+            rate: 2.0 means every second sample: the step between positions, in training positions.
             start: First position, in training positions; a number stands for all axes.
-            context: ``(1 or B, hidden_channels, *size)``, multiplied into the last hidden state.
+            modulation: ``(1 or B, hidden_channels, *size)``, multiplied into the last hidden state h_M.
 
         Returns:
             The kernel ``(1 or B, out_channels, *size)``.
 
         Raises:
-            ValueError: If the size is not positive, the rate not above 0, or the context does not fit.
+            ValueError: If the size is not positive, the rate not above 0, or the modulation does not fit.
         """
         size = self.size if size is None else as_size(size, self.num_spatial_dims, name="size")
         parameter = self.phases
-        # half types cannot hold the phase of a fast sine; the network is small, so it always runs in full precision
+        # float16 and bfloat16 cannot hold the phase of a fast sine, and the network is small: run it in float32.
         dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         with torch.autocast(parameter.device.type, enabled=False):
             grid = coordinate_grid(
@@ -124,25 +125,26 @@ class SlowNetwork(nn.Module):
             hidden, *filters = self._filters(grid)
             for sine, mixing in zip(filters, self.mixings, strict=True):
                 hidden = sine * _mix(mixing, hidden)
-            if context is not None:
-                self._check_context(context, size)
-                hidden = hidden * context.to(dtype)
+            if modulation is not None:
+                self._check_modulation(modulation, size)
+                hidden = hidden * modulation.to(dtype)
             kernel = _mix(self.output, hidden)
             if self.summed:
                 kernel = kernel * (rate**self.num_spatial_dims / math.sqrt(math.prod(self.size)))
         return kernel.to(parameter.dtype)
 
     def _filters(self, grid: Tensor) -> tuple[Tensor, ...]:
-        """Compute the sines of all layers in one go."""
+        """Compute the sines of all layers by one mixing."""
         frequencies, phases = self.frequencies.flatten(0, 1).to(grid.dtype), self.phases.flatten().to(grid.dtype)
         return torch.sin(mix_channels(grid, weight=frequencies, bias=phases)).chunk(self.num_layers + 1, dim=1)
 
-    def _check_context(self, context: Tensor, size: tuple[int, ...]) -> None:
+    def _check_modulation(self, modulation: Tensor, size: tuple[int, ...]) -> None:
         check_activations(
-            context, name="context", num_spatial_dims=self.num_spatial_dims, channels=self.hidden_channels
+            modulation, name="modulation", num_spatial_dims=self.num_spatial_dims, channels=self.hidden_channels
         )
-        if spatial_size(context) != size:
-            raise ValueError(f"context must have the spatial size {size} of the kernel, got {spatial_size(context)}")
+        found = spatial_size(modulation)
+        if found != size:
+            raise ValueError(f"modulation must have the spatial size {size} of the kernel, got {found}")
 
     def extra_repr(self) -> str:
         """Describe the network in a printed model."""

@@ -1,37 +1,40 @@
-"""Standardisation modules: the functions of the same names, and the running statistics that evaluation uses."""
+"""Standardization modules: the functions of the same names, and the running statistics that evaluation uses."""
 
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from hyperseq._checks import check_activations, check_choice, check_count
+from hyperseq._checks import check_activations, check_choice, check_count, check_positive
 from hyperseq.functional import batch_standardize, instance_standardize
-from hyperseq.functional.standardization import (
+from hyperseq.functional._standardization import (
     batch_standardize_with_moments,
     check_groups,
     join_groups,
     split_groups,
 )
+from hyperseq.functional.padding import Padding
+from hyperseq.nn._options import Statistics
 
-RUNNING_WEIGHT = 0.1
-"""Share of the newest batch in the running statistics, as in torch's batch normalisation."""
-
-Statistics = Literal["running", "batch"]
+_MOMENTUM = 0.1
+"""Weight of the newest batch in the running statistics, as in torch's batch normalization."""
 
 
 class InstanceStandardization(nn.Module):
-    """Standardise each channel of each sample over space: `hyperseq.functional.instance_standardize`.
+    """Standardize each channel of each sample over space: `hyperseq.functional.instance_standardize`.
+
+    ``y = (x - mean) / sqrt(var + eps)``, mean and variance over the positions of one channel of one sample (Ulyanov et
+    al. 2016, arXiv 1607.08022).
 
     Args:
-        causal: At each position, use the past alone (one spatial axis).
-        eps: Added to the variance.
+        causal: Use the positions up to the current one alone; one spatial axis.
+        eps: Added to the variance; 1e-6 to 1e-3.
 
     Shape:
         ``(B, C, *S)`` to the same.
 
     Raises:
-        ValueError: If ``causal`` meets more than one spatial axis, or the lengths do not fit.
+        ValueError: If eps is not above 0, ``causal`` meets more than one spatial axis, or the lengths do not fit.
 
     Example:
         >>> InstanceStandardization()(torch.randn(2, 3, 8, 8)).shape
@@ -40,10 +43,11 @@ class InstanceStandardization(nn.Module):
 
     def __init__(self, *, causal: bool = False, eps: float = 1e-5) -> None:
         super().__init__()
+        check_positive(eps, name="eps")
         self.causal, self.eps = causal, eps
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Standardise ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+        """Standardize ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
         return instance_standardize(x, lengths=lengths, causal=self.causal, eps=self.eps)
 
     def extra_repr(self) -> str:
@@ -52,21 +56,22 @@ class InstanceStandardization(nn.Module):
 
 
 class BatchStandardization(nn.Module):
-    """Standardise each channel over batch and space: `hyperseq.functional.batch_standardize`.
+    """Standardize each channel over batch and space: `hyperseq.functional.batch_standardize`.
 
-    In training by the statistics of the batch, which also enter the running ones with weight 0.1; in evaluation by
-    the running ones, so that a sample's answer never depends on the batch it came in.
+    ``y = (x - mean) / sqrt(var + eps)`` (Ioffe and Szegedy 2015, arXiv 1502.03167). Training uses the statistics of
+    the batch and updates the running statistics with momentum 0.1. Evaluation uses the running statistics, so the
+    output of a sample does not depend on its batch.
 
     Args:
         channels: Number of channels C.
-        statistics: ``running``, or ``batch`` to use the batch in evaluation too, as the paper's code does.
-        eps: Added to the variance.
+        statistics: ``running``, or ``batch`` to use the batch in evaluation too, as the code of Zhang 2024 does.
+        eps: Added to the variance; 1e-6 to 1e-3.
 
     Shape:
         ``(B, C, *S)`` to the same. Buffers ``running_mean`` and ``running_var``: ``(C,)``.
 
     Raises:
-        ValueError: If the input has other channels or the lengths do not fit.
+        ValueError: If an option is out of range, the input has other channels, or the lengths do not fit.
 
     Example:
         >>> BatchStandardization(3)(torch.randn(2, 3, 100)).shape
@@ -79,20 +84,21 @@ class BatchStandardization(nn.Module):
     def __init__(self, channels: int, *, statistics: Statistics = "running", eps: float = 1e-5) -> None:
         super().__init__()
         self.channels = check_count(channels, name="channels")
-        self.statistics = check_choice(statistics, ("running", "batch"), name="statistics")
+        self.statistics = check_choice(statistics, get_args(Statistics), name="statistics")
+        check_positive(eps, name="eps")
         self.eps = eps
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("running_mean", torch.zeros(self.channels))
+        self.register_buffer("running_var", torch.ones(self.channels))
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Standardise ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+        """Standardize ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
         check_activations(x, name="x", channels=self.channels)
         if not self.training and self.statistics == "running":
             return batch_standardize(x, mean=self.running_mean, var=self.running_var, lengths=lengths, eps=self.eps)
         y, mean, var = batch_standardize_with_moments(x, lengths=lengths, eps=self.eps)
         if self.training:
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), RUNNING_WEIGHT)
-            self.running_var.lerp_(var.to(self.running_var.dtype), RUNNING_WEIGHT)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), _MOMENTUM)
+            self.running_var.lerp_(var.to(self.running_var.dtype), _MOMENTUM)
         return y
 
     def extra_repr(self) -> str:
@@ -101,15 +107,16 @@ class BatchStandardization(nn.Module):
 
 
 class GroupStandardization(nn.Module):
-    """Standardise groups of channels in turn by batch and by instance (G-IBS): `hyperseq.functional.group_standardize`.
+    """Standardize groups of channels in turn by batch and by instance (G-IBS): `hyperseq.functional.group_standardize`.
 
-    Groups 0, 2, ... go through a `BatchStandardization`, groups 1, 3, ... through an instance standardisation.
+    Groups 0, 2, ... go through a `BatchStandardization`, groups 1, 3, ... through an instance standardization (Zhang
+    2024, arXiv 2401.17948).
 
     Args:
         channels: Number of channels C.
-        num_groups: Number of equal groups of consecutive channels; must divide C. The paper's code has 12.
-        statistics: As in `BatchStandardization`.
-        eps: Added to the variance.
+        num_groups: Number of equal groups of consecutive channels; must divide C; 1 to 12. The paper's code has 12.
+        statistics: ``running`` or ``batch``, as in `BatchStandardization`.
+        eps: Added to the variance; 1e-6 to 1e-3.
 
     Shape:
         ``(B, C, *S)`` to the same.
@@ -132,8 +139,8 @@ class GroupStandardization(nn.Module):
         batch_channels = (num_groups + 1) // 2 * (channels // num_groups)
         self.batch = BatchStandardization(batch_channels, statistics=statistics, eps=eps)
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Standardise ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+        """Standardize ``(B, C, *S)``; ``lengths`` (B,) as in the function."""
         check_activations(x, name="x", channels=self.channels)
         by_batch, by_instance = split_groups(x, self.num_groups)
         by_batch = self.batch(by_batch, lengths=lengths)

@@ -1,4 +1,4 @@
-"""The public archives that data sets are published in, and where they lie."""
+"""A published archive, and how its file is verified."""
 
 import gzip
 import hashlib
@@ -16,9 +16,9 @@ class Archive:
 
     Attributes:
         name: Its public name.
-        urls: Where it can be fetched, the first choice first.
+        urls: Its addresses, the first choice first.
         md5: Checksum of the file, or of its content.
-        md5_of: `content` for a gzipped file, which differs from mirror to mirror in its header alone.
+        md5_of: `content` for a gzipped file: mirrors compress anew, so their files differ, but not the content.
     """
 
     name: str
@@ -27,38 +27,11 @@ class Archive:
     md5_of: Literal["file", "content"] = "file"
 
 
-def find_archive(archive: Archive, *, root: Path, folder: str, dataset: str) -> Path:
-    """Find an archive that was prepared.
-
-    Args:
-        archive: The archive.
-        root: Folder of all data sets.
-        folder: Folder of this data set within it.
-        dataset: Name of the data set, such as `images.mnist`, for the command in the message.
-
-    Returns:
-        The path of the file.
-
-    Raises:
-        FileNotFoundError: If it is not there.
-    """
-    path = root / folder / archive.name
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{archive.name} is not in {path.parent}; prepare it with: hyperseq data prepare {dataset} --root {root}"
-        )
-    return path
-
-
 def find_fault(archive: Archive, path: Path) -> str | None:
-    """Compare a file with the checksum of an archive.
-
-    Args:
-        archive: The archive.
-        path: The file that should be it.
+    """Compare the file at `path` with the checksum of an archive.
 
     Returns:
-        What is wrong with the file, in one line, or `None` if it is the archive.
+        One line that says what is wrong, or `None` if the file is the archive.
     """
     if not path.is_file():
         return "it is missing"

@@ -1,47 +1,33 @@
-"""Batches of data that lie in memory: whole batches are indexed at once, in an order fixed by seed and epoch."""
+"""Data in memory: a batch is indexed at once, in an order that seed and epoch alone decide."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset, Sampler
 from typing_extensions import NotRequired
 
+from tasks.errors import UserError
+
 
 class Batch(TypedDict):
-    """One batch of a classification task."""
+    """One batch."""
 
     x: Tensor
-    """Inputs, `(B, C, *S)`."""
+    """Inputs, `(B, C, *S)` of `float32`, or ids `(B, L)` of `int64`."""
     y: Tensor
-    """Classes, `(B,)`."""
+    """Classes `(B,)` of `int64`, or real targets of `float32`."""
     index: Tensor
-    """Position of each sample in the whole data set, `(B,)`."""
+    """Position of each sample in the whole data set, `(B,)` of `int64`."""
     lengths: NotRequired[Tensor]
-    """Filled positions of each sample, `(B,)`; absent when all are full."""
-
-
-def check_batch_size(batch_size: int) -> int:
-    """Refuse an empty batch.
-
-    Args:
-        batch_size: Samples a batch.
-
-    Returns:
-        The same number.
-
-    Raises:
-        ValueError: If it is below 1.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    return batch_size
+    """Filled positions of each sample, `(B,)` of `int64`; absent if all positions of all samples are filled."""
 
 
 class BatchRows(NamedTuple):
-    """Which samples make a batch, and when: all that its content may depend on."""
+    """The rows of a batch and the epoch: the content of a batch depends on nothing else."""
 
     rows: list[int]
     epoch: int
@@ -51,57 +37,62 @@ class TensorBatches(Dataset[Batch]):
     """A data set whose items are whole batches: `dataset[BatchRows([3, 1, 4], epoch=0)]` holds these three samples.
 
     Args:
-        x: Inputs, `(N, C, *S)`.
-        y: Classes, `(N,)`.
+        x: Inputs, `(N, C, *S)`, or ids, `(N, L)`. A list holds samples of different lengths, each `(C, L_i)`, or ids,
+            each `(L_i,)`: a batch of them is padded with zeros at the end to its own longest, and has `lengths`.
+        y: Targets, `(N, ...)`.
         index: Position of each sample in the whole data set, `(N,)`.
-        lengths: Filled positions of each sample, `(N,)`, or `None` when all are full.
-        transform: Changes a batch, given the epoch, when it is indexed: data can lie in memory as bytes and become
-            floats here, or be augmented. Module-level functions (and `functools.partial`) reach every worker.
+        transform: Called with an indexed batch and the epoch, returns the batch to use: turns bytes into floats, or
+            augments. With workers it must be picklable: a function of a module, or a `functools.partial` of one.
+
+    Raises:
+        UserError: If the counts of `x`, `y` and `index` differ, or the samples of a list do not fit each other.
     """
 
     def __init__(
         self,
         *,
-        x: Tensor,
+        x: Tensor | Sequence[Tensor],
         y: Tensor,
         index: Tensor,
-        lengths: Tensor | None = None,
         transform: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
-        self.columns = {"x": x, "y": y, "index": index}
-        if lengths is not None:
-            self.columns["lengths"] = lengths
-        self.transform = transform
+        if not len(x) == len(y) == len(index):
+            raise UserError(f"x, y and index must have one entry a sample, got {len(x)}, {len(y)} and {len(index)}")
+        if not isinstance(x, Tensor):
+            x = list(x)
+            if len(kinds := {(sample.dtype, sample.shape[:-1]) for sample in x}) > 1:
+                raise UserError(f"samples of x must differ in length alone, got {sorted(map(str, kinds))}")
+            if any(sample.ndim not in (1, 2) or not sample.shape[-1] for sample in x):
+                raise UserError("samples of x must have shape (C, L_i) or (L_i,) and at least 1 position")
+        self.x, self.y, self.index, self.transform = x, y, index, transform
 
     def __len__(self) -> int:
         """Count samples, not batches."""
-        return len(self.columns["index"])
+        return len(self.index)
 
     def __getitem__(self, wanted: BatchRows) -> Batch:
-        """Index one batch.
-
-        Args:
-            wanted: Rows of the batch, and the epoch.
-
-        Returns:
-            The batch, in the order of the rows.
-        """
-        batch = Batch(**{name: column[wanted.rows] for name, column in self.columns.items()})
-        return self.transform(batch, wanted.epoch) if self.transform else batch
+        """Index one batch; its samples have the order of the rows."""
+        rows, epoch = wanted
+        if isinstance(self.x, Tensor):
+            batch = Batch(x=self.x[rows], y=self.y[rows], index=self.index[rows])
+        else:
+            samples = [self.x[row] for row in rows]
+            lengths = [sample.shape[-1] for sample in samples]
+            x = torch.stack([pad(sample, (0, max(lengths) - sample.shape[-1])) for sample in samples])
+            batch = Batch(x=x, y=self.y[rows], index=self.index[rows], lengths=torch.tensor(lengths))
+        return self.transform(batch, epoch) if self.transform else batch
 
 
 class BatchOrder(Sampler[BatchRows]):
     """The rows of each batch of an epoch.
 
-    The epoch travels with the rows, so that it reaches a data set that lives in other processes, too.
-
-    The order is drawn from the seed and the epoch alone, so it depends neither on the number of workers nor on
-    what else draws random numbers, and a resumed training sees the batches an uninterrupted one would have seen.
+    Seed and epoch alone decide the order, so the number of workers does not, and a resumed training sees the batches
+    of an uninterrupted one. The epoch travels with the rows, so it reaches the data sets of workers.
 
     Args:
         num_samples: Rows to order.
-        batch_size: Rows a batch; the last one may be smaller.
-        seed: Seed of the order, or `None` for the rows as they come.
+        batch_size: Rows a batch; the last batch may be smaller.
+        seed: Seed of the order, or `None` for ascending rows.
     """
 
     def __init__(self, num_samples: int, *, batch_size: int, seed: int | None = None) -> None:
@@ -109,11 +100,7 @@ class BatchOrder(Sampler[BatchRows]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; Lightning calls this before each.
-
-        Args:
-            epoch: Epoch, counted from 0.
-        """
+        """Choose the epoch, counted from 0; Lightning calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -132,18 +119,18 @@ class BatchOrder(Sampler[BatchRows]):
 def batch_loader(
     dataset: TensorBatches, *, batch_size: int, seed: int | None = None, num_workers: int = 0
 ) -> DataLoader[Batch]:
-    """Load batches of data that lie in memory.
+    """Make a loader; `batch_size` and `seed` as of `BatchOrder`.
 
-    Args:
-        dataset: Where the batches are indexed.
-        batch_size: Samples a batch; the last one may be smaller.
-        seed: Seed of the order, or `None` for the samples as they come.
-        num_workers: Processes that index; 0 is fastest for data in memory.
-
-    Returns:
-        The loader.
+    Without a transform, data in memory load fastest with `num_workers=0`.
     """
     order = BatchOrder(len(dataset), batch_size=batch_size, seed=seed)
-    # A loader draws a seed for its workers: from a generator of its own, so that dropout is not shifted by it.
+    # A loader draws a seed for its workers. A generator of its own keeps the draws of dropout unchanged.
     generator = torch.Generator()
     return DataLoader(dataset, sampler=order, batch_size=None, num_workers=num_workers, generator=generator)
+
+
+def check_batch_size(batch_size: int) -> int:
+    """Return the batch size; raise `UserError` if it is below 1."""
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {batch_size}")
+    return batch_size

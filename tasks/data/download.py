@@ -39,13 +39,13 @@ def fetch_archive(archive: Archive, *, path: Path, progress: Progress) -> None:
     Raises:
         OSError: If no mirror has it, or if it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + ".part")
     task = progress.add_task(archive.name, total=None)
     failures = []
     for url in archive.urls:
-        fault = _fetch_from(url, archive, part=part, progress=progress, task=task)
+        fault = _fetch_from(url, archive, partial=partial, progress=progress, task=task)
         if fault is None:
-            os.replace(part, path)
+            os.replace(partial, path)
             progress.console.print(f"{archive.name}: fetched from {url}")
             return
         failures.append(f"{url}: {fault}")
@@ -56,21 +56,21 @@ def fetch_archive(archive: Archive, *, path: Path, progress: Progress) -> None:
     )
 
 
-def _fetch_from(url: str, archive: Archive, *, part: Path, progress: Progress, task: TaskID) -> str | None:
-    """Make the part whole, or return why this mirror could not."""
+def _fetch_from(url: str, archive: Archive, *, partial: Path, progress: Progress, task: TaskID) -> str | None:
+    """Make the partial file whole, or return why this mirror could not."""
     fault = None
     for number in range(1, TRIES_PER_MIRROR + 1):
         try:
-            resumed = _receive(url, part=part, progress=progress, task=task)
+            resumed = _receive(url, partial=partial, progress=progress, task=task)
         except RefusedError as refusal:
             return str(refusal)
         except BrokenConnectionError as error:
             fault = f"the connection broke: {error}"
         else:
-            fault = find_fault(archive, part)
+            fault = find_fault(archive, partial)
             if fault is None:
                 return None
-            part.unlink()
+            partial.unlink()
             # Mirrors compress anew, so pieces from two of them need not fit; a file in one piece is the mirror's own.
             if not resumed:
                 return fault
@@ -80,13 +80,13 @@ def _fetch_from(url: str, archive: Archive, *, part: Path, progress: Progress, t
     return fault
 
 
-def _receive(url: str, *, part: Path, progress: Progress, task: TaskID) -> bool:
-    """Append to the part what it lacks, or begin it anew; return whether it holds bytes of an earlier answer."""
-    start = part.stat().st_size if part.exists() else 0
+def _receive(url: str, *, partial: Path, progress: Progress, task: TaskID) -> bool:
+    """Complete the partial file, or begin it anew; return whether it holds bytes of an earlier answer."""
+    start = partial.stat().st_size if partial.exists() else 0
     # Some servers turn away what calls itself Python.
     headers = {"User-Agent": "hyperseq"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
-        answer = urlopen(Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
+        answer: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
     except HTTPError as error:
         error.close()
         if error.code == RANGE_NOT_SATISFIABLE and start:
@@ -101,19 +101,21 @@ def _receive(url: str, *, part: Path, progress: Progress, task: TaskID) -> bool:
             raise RefusedError("it answered with an HTML page, not with the archive")
         resumed = answer.status == PARTIAL_CONTENT
         if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            part.unlink()
+            partial.unlink()
             raise BrokenConnectionError(f"asked for the bytes from {start}, got others")
         arrived = start if resumed else 0
         total = None if answer.length is None else arrived + answer.length
         try:
-            with part.open("ab" if resumed else "wb") as file:
+            with partial.open("ab" if resumed else "wb") as file:
                 # Asked for nothing beyond the end: some servers keep the connection open there, and reading would wait.
                 while arrived != total and (chunk := _read(answer)):
                     file.write(chunk)
                     arrived += len(chunk)
                     progress.update(task, completed=arrived, total=total)
         except OSError as error:
-            raise OSError(f"{part} could not be written: {error.strerror}; what has arrived is kept there") from error
+            raise OSError(
+                f"{partial} could not be written: {error.strerror}; what has arrived is kept there"
+            ) from error
     if total is not None and arrived < total:
         raise BrokenConnectionError(f"{arrived:,} of {total:,} bytes arrived")
     return resumed

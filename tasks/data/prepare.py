@@ -1,11 +1,8 @@
 """`hyperseq data prepare` and `hyperseq data check`: the archives of a data set on disk, fetched and verified."""
 
-import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,51 +11,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from tasks.data.archives import Archive, find_fault
+from tasks.data.data_set import DataSet
 from tasks.data.download import fetch_archive
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """What the command needs to know of a data set.
-
-    Attributes:
-        name: Its module within `tasks`, such as `images.mnist`.
-        folder: Its folder within the folder of all data sets.
-        archives: The files that it is published in.
-        count_samples: Read all of them, and return the samples of each part.
-    """
-
-    name: str
-    folder: str
-    archives: tuple[Archive, ...]
-    count_samples: Callable[[Path], dict[str, int]]
-
-
-def find_names() -> list[str]:
-    """Find the data sets that are published in archives.
-
-    Returns:
-        The names of the modules that define `ARCHIVES`; they are read, not imported, which would take seconds.
-    """
-    modules = [module for folder in import_module("tasks").__path__ for module in Path(folder).glob("*/*.py")]
-    return sorted(
-        f"{module.parent.name}.{module.stem}"
-        for module in modules
-        if re.search(r"^ARCHIVES\b", module.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    )
-
-
-def load_data_set(name: str) -> DataSet:
-    """Import the module of a data set.
-
-    Args:
-        name: One of `find_names`.
-
-    Returns:
-        The data set.
-    """
-    module = import_module(f"tasks.{name}")
-    return DataSet(name, module.FOLDER, module.ARCHIVES, module.count_samples)
+from tasks.errors import UserError
 
 
 def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -> bool:
@@ -67,15 +22,15 @@ def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -
     Args:
         data_set: The data set.
         root: Folder of all data sets.
-        replace: Whether to fetch the archives with a wrong checksum, too; otherwise nothing is fetched beside one.
+        replace: Whether to fetch archives with a wrong checksum, too; otherwise one of them prevents all fetching.
         console: Where to print.
 
     Returns:
         Whether all archives are there and right.
 
     Raises:
-        OSError: If an archive can be fetched nowhere, or not be written.
-        ValueError: If the root is no folder, or if the archives cannot be read.
+        OSError: If no mirror has an archive, or if it cannot be written.
+        UserError: If the root is no folder, or an archive is broken.
     """
     faults = _find_faults(data_set, root=root)
     folder = root / data_set.folder
@@ -84,7 +39,7 @@ def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -
         try:
             with _sole_access(folder, root=root, console=console), _progress(console) as progress:
                 for archive in faults:
-                    # Another process may have fetched it in the meantime.
+                    # While this process waited, another one may have fetched it.
                     if find_fault(archive, folder / archive.name):
                         fetch_archive(archive, path=folder / archive.name, progress=progress)
         except KeyboardInterrupt:
@@ -95,25 +50,20 @@ def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -
     if not _report(data_set, faults, root=root, console=console):
         return False
     console.print("\nNext:")
-    for config in _find_configs(data_set) or ["CONFIG"]:
-        words = ["hyperseq", "fit", "--config", str(config), "--data.init_args.root", str(root)]
+    for config in _find_configs(data_set) or [Path("CONFIG")]:
+        words = ("hyperseq", "fit", "--config", str(config), "--data.init_args.root", str(root))
         console.print(f"  {shlex.join(words)}")
     return True
 
 
 def check(data_set: DataSet, *, root: Path, console: Console) -> bool:
-    """Verify the archives of a data set, read them, and print the table of all.
-
-    Args:
-        data_set: The data set.
-        root: Folder of all data sets.
-        console: Where to print.
+    """Verify the archives of a data set, read them, and print the table of all; arguments as of `prepare`.
 
     Returns:
         Whether all archives are there and right.
 
     Raises:
-        ValueError: If the root is no folder, or if the archives cannot be read.
+        UserError: If the root is no folder, or an archive is broken.
     """
     return _report(data_set, _find_faults(data_set, root=root), root=root, console=console)
 
@@ -121,13 +71,13 @@ def check(data_set: DataSet, *, root: Path, console: Console) -> bool:
 def _find_faults(data_set: DataSet, *, root: Path) -> dict[Archive, str]:
     """Return what is wrong with each archive that is not right."""
     if root.exists() and not root.is_dir():
-        raise ValueError(f"root must be a folder, got the file {root}")
+        raise UserError(f"root must be a folder, got the file {root}")
     faults = {archive: find_fault(archive, root / data_set.folder / archive.name) for archive in data_set.archives}
     return {archive: fault for archive, fault in faults.items() if fault}
 
 
 def _report(data_set: DataSet, faults: dict[Archive, str], *, root: Path, console: Console) -> bool:
-    """Print the table, and the samples or how to repair what is wrong."""
+    """Print the table, then the number of samples, or how to repair what is wrong."""
     folder = root / data_set.folder
     table = Table("file")
     for column in ("bytes", "checksum"):
@@ -140,7 +90,7 @@ def _report(data_set: DataSet, faults: dict[Archive, str], *, root: Path, consol
     console.print(table)
     if not faults:
         counts = data_set.count_samples(root)
-        console.print("samples: " + ", ".join(f"{count:,} {part}" for part, count in counts.items()))
+        console.print("samples: " + ", ".join(f"{count:,} {split}" for split, count in counts.items()))
         return True
     wrong = {archive.name: fault for archive, fault in faults.items() if (folder / archive.name).is_file()}
     for name, fault in wrong.items():
@@ -163,7 +113,7 @@ def _command(data_set: DataSet, *, root: Path, replace: bool) -> str:
 
 @contextmanager
 def _sole_access(folder: Path, *, root: Path, console: Console) -> Iterator[None]:
-    """Make the folder; two processes that append to one file would spoil it, so the second waits for the first."""
+    """Make the folder and lock it: a second process waits, since two that append to one file would spoil it."""
     lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,8 +130,6 @@ def _sole_access(folder: Path, *, root: Path, console: Console) -> Iterator[None
 
 
 def _progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), DownloadColumn(),
-        TransferSpeedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    columns = BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    name = TextColumn("{task.description}", markup=False)
+    return Progress(name, *columns, console=console, disable=not console.is_terminal)

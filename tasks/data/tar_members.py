@@ -7,20 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.data.archives import CHUNK_BYTES
+from tasks.errors import UserError
 
 
 def read_tar_members(path: Path, names: Sequence[str]) -> list[bytes]:
-    """Read files of an archive in one pass, to its end: the checksum stands there.
-
-    Args:
-        path: The archive.
-        names: Names of the files in it.
+    """Read the files `names` of an archive in one pass to its end, where gzip's checksum stands.
 
     Returns:
-        Their contents, in the order of the names.
+        The contents, in the order of the names.
 
     Raises:
-        ValueError: If it is no whole archive, or a file is not in it.
+        UserError: If the archive is broken, or lacks a file.
     """
     found: dict[str, bytes] = {}
     try:
@@ -31,7 +28,7 @@ def read_tar_members(path: Path, names: Sequence[str]) -> list[bytes]:
             while unpacked.read(CHUNK_BYTES):
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} must be a whole tar.gz archive, got: {error}") from error
+        raise UserError(f"{path} must be a whole tar.gz archive, got: {error}") from error
     if missing := [name for name in names if name not in found]:
-        raise ValueError(f"{path} must hold {missing[0]}, got an archive without it")
+        raise UserError(f"{path} must hold {missing[0]}, got an archive without it")
     return [found[name] for name in names]

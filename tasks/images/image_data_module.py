@@ -1,72 +1,88 @@
-"""From published images to the parts of a task."""
+"""What the data modules of published images share."""
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from tasks.data.batches import Batch, TensorBatches
+from tasks.data.data_module import InMemoryDataModule
 from tasks.data.splits import random_split
-from tasks.images.published.labelled_images import LabelledImages
+from tasks.images.inputs import Inputs
+from tasks.images.published.labelled_images import ReadImages, concatenate
 
 FRACTIONS = (0.9, 0.1)
 
-Prepare = Callable[[Tensor], Tensor]
-"""Makes inputs of the pixels of a batch."""
 
-Augment = Callable[[Tensor, Tensor, int], Tensor]
-"""Changes the pixels of a batch; what it draws depends on the positions of the samples and the epoch."""
+class ImageDataModule(InMemoryDataModule):
+    """Images that lie in memory as bytes, published in two splits; batches become inputs when they are indexed.
 
-
-def image_parts(
-    train: LabelledImages,
-    test: LabelledImages,
-    *,
-    prepare: Prepare,
-    augment: Augment | None = None,
-    split_seed: int,
-    select_on_test: bool,
-) -> dict[str, TensorBatches]:
-    """Split images that lie in memory as bytes and become inputs when a batch is indexed.
+    A random tenth of the training images validates.
 
     Args:
-        train: The published training images; a random tenth of them validates.
-        test: The published test images; their positions follow those of the training images.
-        prepare: Makes inputs of the pixels of a batch.
-        augment: Changes the pixels of a training batch, given positions and epoch, before they are prepared.
-        split_seed: Seed of the split.
-        select_on_test: Train on all training images, and validate on the test images.
+        read: Reads the published training and test images.
+        inputs: Makes inputs of the pixels of a batch.
+        augmentation: Called as `augmentation(pixels, index, epoch, seed=...)`, changes the pixels of a training batch.
+        root: Folder of all data sets; the archives lie in a folder of their own within it.
+        augment: Change the training images at random.
+        select_on_test: Train on all training images and choose the epoch on the test split, as some published numbers
+            did. The result records it: such a number is no estimate for new samples.
+        batch_size: Samples a batch.
+        split_seed: Seed of the split; the seed of the training does not change the split. 42 gives the split of S4
+            and CCNN.
+        seed: Seed of the order and the augmentation of the training images; the command links it to
+            `seed_everything`.
+        num_workers: Processes that load; 0 is fastest without augmentation.
 
-    Returns:
-        The parts `train`, `val` and `test`.
+    Raises:
+        UserError: As `InMemoryDataModule`.
     """
-    train_index = torch.arange(len(train.labels))
-    test_index = len(train_index) + torch.arange(len(test.labels))
-    test_part = _part(test, test_index, prepare=prepare)
-    if select_on_test:
+
+    def __init__(
+        self,
+        *,
+        read: ReadImages,
+        inputs: Inputs,
+        augmentation: Callable[..., Tensor],
+        root: Path = Path("data"),
+        augment: bool = False,
+        select_on_test: bool = False,
+        batch_size: int = 50,
+        split_seed: int = 42,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, split_seed=split_seed, seed=seed, num_workers=num_workers)
+        self.read, self.inputs, self.root = read, inputs, Path(root)
+        self.augmentation = partial(augmentation, seed=seed) if augment else None
+        self.selected_on = "test" if select_on_test else "validation"
+        self.num_spatial_dims, self.in_channels, self.size = inputs.num_spatial_dims, inputs.in_channels, inputs.size
+
+    def read_splits(self) -> dict[str, TensorBatches]:
+        """Read the images, and split them; positions of test images follow those of the training images."""
+        train, test = self.read(self.root)
+        num_train = len(train.labels)
+        pixels, labels = map(torch.from_numpy, concatenate([train, test]))
+        rows = {"train": torch.arange(num_train), "test": torch.arange(num_train, len(labels))}
+        if self.selected_on == "test":
+            rows["val"] = rows["test"]
+        else:
+            rows["train"], rows["val"] = random_split(num_train, fractions=FRACTIONS, seed=self.split_seed)
         return {
-            "train": _part(train, train_index, prepare=prepare, augment=augment),
-            "val": test_part,
-            "test": test_part,
+            split: TensorBatches(
+                x=pixels[rows[split]],
+                y=labels[rows[split]],
+                index=rows[split],
+                transform=partial(
+                    _transform, inputs=self.inputs, augmentation=self.augmentation if split == "train" else None
+                ),
+            )
+            for split in ("train", "val", "test")
         }
-    rows, val_rows = random_split(len(train_index), fractions=FRACTIONS, seed=split_seed)
-    return {
-        "train": _part(_taken(train, rows), rows, prepare=prepare, augment=augment),
-        "val": _part(_taken(train, val_rows), val_rows, prepare=prepare),
-        "test": test_part,
-    }
 
 
-def _taken(images: LabelledImages, rows: Tensor) -> LabelledImages:
-    return LabelledImages(images.pixels[rows], images.labels[rows])
-
-
-def _part(images: LabelledImages, index: Tensor, *, prepare: Prepare, augment: Augment | None = None) -> TensorBatches:
-    transform = partial(_transform, prepare=prepare, augment=augment)
-    return TensorBatches(x=images.pixels, y=images.labels, index=index, transform=transform)
-
-
-def _transform(batch: Batch, epoch: int, *, prepare: Prepare, augment: Augment | None) -> Batch:
-    pixels = augment(batch["x"], batch["index"], epoch) if augment else batch["x"]
-    return Batch(**{**batch, "x": prepare(pixels)})
+def _transform(batch: Batch, epoch: int, *, inputs: Inputs, augmentation: Callable[..., Tensor] | None) -> Batch:
+    pixels = augmentation(batch["x"], batch["index"], epoch) if augmentation else batch["x"]
+    return {**batch, "x": inputs(pixels)}

@@ -1,73 +1,104 @@
 """How the bytes of images become the inputs of a network."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pixel_unshuffle
 
-from tasks.images.permutations import Permutation
+from tasks.errors import UserError
+from tasks.images.augmentation import resize
+from tasks.images.permutations import Permutation, reading_order
 
 
 class Normalization(NamedTuple):
-    """What is subtracted from each channel, and then divided by, where black is 0 and white 1."""
+    """Mean and standard deviation of each channel, where black is 0 and white is 1."""
 
     mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-def input_size(
+def choose_normalization(name: str, choices: Mapping[str, Normalization]) -> Normalization:
+    """Return the normalization of this name; raise `UserError` if there is none."""
+    if name not in choices:
+        raise UserError(f"normalization must be one of {', '.join(choices)}, got {name!r}")
+    return choices[name]
+
+
+def compute_input_size(
     side: int, *, num_spatial_dims: int, permutation: Permutation = "none", patch_size: int = 1
 ) -> tuple[int, ...]:
-    """Find the spatial size of the inputs.
-
-    Args:
-        side: Height and width of the images.
-        num_spatial_dims: 1 for sequences of pixels, 2 for images.
-        permutation: Order of the pixels of a sequence.
-        patch_size: Height and width of the squares of pixels that one position of an image holds as channels.
-
-    Returns:
-        One length an axis.
+    """Compute the extent of each axis of the inputs; arguments as of `Inputs`.
 
     Raises:
-        ValueError: If images are neither, or their pixels are to be permuted, or the patches do not fit.
+        UserError: If there are neither one nor two axes, or if images are to be permuted, or if patches do not fit.
     """
     if num_spatial_dims not in (1, 2):
-        raise ValueError(f"num_spatial_dims must be 1 or 2, got {num_spatial_dims}")
+        raise UserError(f"num_spatial_dims must be 1 or 2, got {num_spatial_dims}")
     if num_spatial_dims == 2 and permutation != "none":
-        raise ValueError(f"permutation must be none for images (num_spatial_dims=2), got {permutation!r}")
+        raise UserError(f"permutation must be none for images (num_spatial_dims=2), got {permutation!r}")
     if patch_size < 1 or side % patch_size:
-        raise ValueError(f"patch_size must divide the {side} pixels of a side, got {patch_size}")
+        raise UserError(f"patch_size must divide the {side} pixels of a side, got {patch_size}")
     if num_spatial_dims == 1:
         if patch_size > 1:
-            raise ValueError(f"patch_size must be 1 for sequences (num_spatial_dims=1), got {patch_size}")
+            raise UserError(f"patch_size must be 1 for sequences (num_spatial_dims=1), got {patch_size}")
         return (side * side,)
     return (side // patch_size, side // patch_size)
 
 
-def as_inputs(
-    pixels: Tensor,
-    *,
-    normalization: Normalization,
-    num_spatial_dims: int,
-    order: Tensor | None = None,
-    patch_size: int = 1,
-) -> Tensor:
-    """Normalise images, and read them row by row where sequences are wanted.
+@dataclass(frozen=True)
+class Inputs:
+    """Makes inputs of square images: normalizes them, and reads them row by row where sequences are wanted.
 
-    Args:
-        pixels: Images from 0 to 255, `(B, C, H, W)`.
-        normalization: Mean and deviation of each channel.
+    Attributes:
+        side: Height and width that images are resized to, if they have others.
+        normalization: Mean and standard deviation of each channel.
         num_spatial_dims: 1 for sequences of pixels, 2 for images.
-        order: Position that a sequence reads at each step, `(H * W,)`, or `None` for the positions as they come.
-        patch_size: Height and width p of the squares of pixels that one position of an image holds as channels.
+        permutation: Order of the pixels of a sequence.
+        patch_size: Side p of the squares of pixels that one position of an image holds as channels.
 
-    Returns:
-        Inputs, `(B, C, H * W)` or `(B, C * p * p, H / p, W / p)`, `float32`.
+    Raises:
+        UserError: As `compute_input_size`, or if there is no such permutation.
     """
-    mean, deviation = (torch.tensor(values).reshape(-1, 1, 1) for values in normalization)
-    x = pixel_unshuffle((pixels.float() / 255 - mean) / deviation, patch_size)
-    if num_spatial_dims == 1:
-        x = x.flatten(2)
-    return x if order is None else x[..., order]
+
+    side: int
+    normalization: Normalization
+    num_spatial_dims: int
+    permutation: Permutation = "none"
+    patch_size: int = 1
+
+    def __post_init__(self) -> None:
+        _ = self.size, self.order
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the inputs."""
+        return len(self.normalization.mean) * self.patch_size**2
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Extent of each axis of the inputs."""
+        return compute_input_size(
+            self.side,
+            num_spatial_dims=self.num_spatial_dims,
+            permutation=self.permutation,
+            patch_size=self.patch_size,
+        )
+
+    @cached_property
+    def order(self) -> Tensor | None:
+        """Position that a sequence reads at each step, or `None` for ascending positions."""
+        return reading_order(self.permutation, self.side * self.side)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Turn images from 0 to 255, `(B, C, H, W)`, into inputs, `(B, in_channels, *size)` of `float32`."""
+        if pixels.shape[-1] != self.side:
+            pixels = resize(pixels, self.side)
+        mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in self.normalization)
+        x = pixel_unshuffle((pixels.float() / 255 - mean) / std, self.patch_size)
+        if self.num_spatial_dims == 1:
+            x = x.flatten(2)
+        return x if self.order is None else x[..., self.order]

@@ -1,8 +1,11 @@
 """The preset of the paper has the published numbers."""
 
+import numpy as np
+import pytest
 import torch
 
-from hyperseq.backbones.presets import terminator_cifar
+from hyperseq import Terminator
+from hyperseq.backbones import TerminatorCIFAR
 from tests import cases
 
 
@@ -20,7 +23,7 @@ def block(c, wide):
 
 
 def test_cifar_preset_has_the_published_channels_kernels_and_groups():
-    model = terminator_cifar()
+    model = TerminatorCIFAR()
     assert list(model.channels) == [3, 12, 36, 72, 144, 288]
     assert isinstance(model.stem, torch.nn.Identity)
     assert len(model.blocks) == 5
@@ -34,11 +37,32 @@ def test_cifar_preset_has_the_published_channels_kernels_and_groups():
 
 def test_cifar_preset_has_its_golden_number_of_parameters():
     widths = [3, 12, 36, 72, 144, 288]
-    found = sum(parameter.numel() for parameter in terminator_cifar().parameters())
+    found = sum(parameter.numel() for parameter in TerminatorCIFAR().parameters())
     assert found == sum(block(c, wide) for c, wide in zip(widths, widths[1:], strict=False)) == 1_126_031
 
 
 def test_cifar_preset_takes_images_in_its_published_modes():
-    for options in ({}, {"mode": "circular"}, {"statistics": "batch", "context": "batch"}):
-        model = terminator_cifar(size=4, **options).eval()
+    for options in ({}, {"mode": "circular"}, {"statistics": "batch", "kernel_per": "batch"}):
+        model = TerminatorCIFAR(size=4, **options).eval()
         assert model(cases.normal(2, 3, 4, 4, dtype=torch.float32)).shape == (2, 288, 4, 4)
+
+
+def test_cifar_preset_takes_what_the_data_decide():
+    model = TerminatorCIFAR(num_spatial_dims=2, in_channels=3, size=(4, 4))
+    assert isinstance(model, Terminator)
+    assert model.size == TerminatorCIFAR(size=np.int64(4)).size == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_spatial_dims": 1}, "num_spatial_dims must be 2 .*, got 1"),
+        ({"in_channels": 1}, "in_channels must be 3 .*, got 1"),
+        ({"size": (4, 5)}, r"size must be square .*, got \(4, 5\)"),
+        ({"size": (4,)}, r"size must have 2 entries.*, got \(4,\)"),
+        ({"mode": "causal"}, "mode must be one of .*, got 'causal'"),
+    ],
+)
+def test_cifar_preset_refuses_other_data(options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        TerminatorCIFAR(**options)

@@ -25,7 +25,7 @@ BACKBONES = {
         (3, 1, 5),
         (5, 2, 4),
         [2, 2, 4],
-        {"context": "batch", "local_kernel_sizes": (3, 9, 5, 7)},
+        {"kernel_per": "batch", "local_kernel_sizes": (3, 9, 5, 7)},
         {"statistics": "batch"},
     ),
     "2d": ((2, 2, 3, 2), None, [2, 4], {"local_kernel_sizes": (3, 1)}, {}),
@@ -133,9 +133,9 @@ def test_published_local_branches_and_earlier_blocks_widen_the_bottleneck():
     ]
 
 
-def test_context_batch_alone_mixes_samples_in_evaluation():
+def test_kernel_per_batch_alone_mixes_samples_in_evaluation():
     x = cases.normal(3, 2, 9)
-    for options, alike in (({}, True), ({"context": "batch"}, False), ({"statistics": "batch"}, False)):
+    for options, alike in (({}, True), ({"kernel_per": "batch"}, False), ({"statistics": "batch"}, False)):
         model, _ = build((1, 2, 9), [2, 4], **options)
         apart = torch.cat([model(sample[None]) for sample in x])
         assert torch.allclose(model(x), apart, atol=1e-9) == alike

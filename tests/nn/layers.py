@@ -76,8 +76,8 @@ LAYERS = {
     ),
     "LocalHyperZZW-1d": Layer(lambda: LocalHyperZZW(1, 4, kernel_size=5, **SLOW), num_inputs=2),
     "LocalHyperZZW-2d": Layer(lambda: LocalHyperZZW(2, 4, kernel_size=(3, 5), **SLOW), num_inputs=2, size=IMAGE),
-    "LocalHyperZZW-1d-batch-context": Layer(
-        lambda: LocalHyperZZW(1, 4, kernel_size=5, context="batch", **SLOW), num_inputs=2, uses_batch="always"
+    "LocalHyperZZW-1d-kernel-per-batch": Layer(
+        lambda: LocalHyperZZW(1, 4, kernel_size=5, kernel_per="batch", **SLOW), num_inputs=2, uses_batch="always"
     ),
     "RecursiveGatedUnit-1d": Layer(lambda: RecursiveGatedUnit(4)),
     "RecursiveGatedUnit-2d": Layer(lambda: RecursiveGatedUnit(4), size=IMAGE),
@@ -127,7 +127,7 @@ LAYERS = {
         uses_batch="training",
     ),
     "Terminator-1d-published-options": Layer(
-        lambda: Terminator(1, 4, size=8, channels=[4, 6, 8], statistics="batch", context="batch", **BLOCK),
+        lambda: Terminator(1, 4, size=8, channels=[4, 6, 8], statistics="batch", kernel_per="batch", **BLOCK),
         uses_batch="always",
     ),
     "Terminator-2d": Layer(

@@ -83,19 +83,19 @@ def test_global_takes_several_values():
 
 # ---- local
 @over_shapes_and_lengths
-@pytest.mark.parametrize("context", ["sample", "batch"])
-def test_local_equals_loops_with_gradients(shape, lengths, context):
+@pytest.mark.parametrize("kernel_per", ["sample", "batch"])
+def test_local_equals_loops_with_gradients(shape, lengths, kernel_per):
     size = shape[2:]
     kernel_size = (3, 5, 1)[: len(size)]
-    module = build(LocalHyperZZW, len(size), shape[1], kernel_size=kernel_size, context=context, **SLOW)
+    module = build(LocalHyperZZW, len(size), shape[1], kernel_size=kernel_size, kernel_per=kernel_per, **SLOW)
     x, values = cases.normal(*shape), cases.normal(*shape, seed=1)
-    kernels = reference.local_kernels(module, reference.samples_of(x, lengths), kernel_size, context=context)
+    kernels = reference.local_kernels(module, reference.samples_of(x, lengths), kernel_size, kernel_per=kernel_per)
     slid = [reference.local_hyperzzw(v, k) for v, k in zip(reference.samples_of(values, lengths), kernels, strict=True)]
     found = module(x, values, lengths=as_tensor(lengths))
     cases.assert_same_with_gradients(found, reference.batch_of(slid, size), [x, values, *module.parameters()])
 
     made = module.kernel(x, lengths=as_tensor(lengths))
-    assert made.shape == (1 if context == "batch" else shape[0], shape[1], *kernel_size)
+    assert made.shape == (1 if kernel_per == "batch" else shape[0], shape[1], *kernel_size)
     cases.assert_close(made.expand(shape[0], *made.shape[1:]), torch.stack(kernels))
 
 
@@ -255,7 +255,7 @@ def test_running_statistics_are_an_exponential_average():
         (LocalHyperZZW, (2, 2), {"kernel_size": (3, 2)}, r"kernel_size must .*odd.*, got .*\(3, 2\)"),
         (LocalHyperZZW, (1, 2), {"kernel_size": 0}, "kernel_size must .*, got .*0"),
         (LocalHyperZZW, (1, 2), {"kernel_size": -3}, "kernel_size must .*, got .*-3"),
-        (LocalHyperZZW, (1, 2), {"kernel_size": 3, "context": "all"}, "context must be one of .*, got 'all'"),
+        (LocalHyperZZW, (1, 2), {"kernel_size": 3, "kernel_per": "all"}, "kernel_per must be one of .*, got 'all'"),
         (RecursiveGatedUnit, (0,), {}, "channels must .*, got 0"),
         (HyperChannelInteraction, (0,), {}, "channels must .*, got 0"),
         (HyperInteraction, (1, 0), {"size": 4}, "channels must .*, got 0"),

@@ -21,7 +21,7 @@ BLOCKS = {
     "published": (
         (3, 2, 6),
         (5, 3, 6),
-        {"local_kernel_sizes": (3, 9, 5, 7), "num_groups": 4, "context": "batch", "statistics": "batch"},
+        {"local_kernel_sizes": (3, 9, 5, 7), "num_groups": 4, "kernel_per": "batch", "statistics": "batch"},
     ),
     "one-group-and-five-locals": ((2, 2, 6), None, {"local_kernel_sizes": (1, 3, 1, 3, 5), "num_groups": 1}),
     "no-locals": ((2, 2, 6), None, {"local_kernel_sizes": ()}),
@@ -190,7 +190,7 @@ def test_gradcheck(training):
         ((1, 2, 4), {"size": 6, "local_kernel_sizes": (3, 4)}, "kernel_size must .*odd.*, got .*4"),
         ((1, 2, 5), {"size": 6}, "num_groups must divide .*5.*, got 2"),
         ((1, 2, 4), {"size": 6, "statistics": "none"}, "statistics must be one of .*, got 'none'"),
-        ((1, 2, 4), {"size": 6, "context": "none"}, "context must be one of .*, got 'none'"),
+        ((1, 2, 4), {"size": 6, "kernel_per": "none"}, "kernel_per must be one of .*, got 'none'"),
         ((1, 2, 4), {"size": 6, "earlier_channels": -1}, "earlier_channels must .*, got -1"),
         ((1, 2, 4), {"size": 6, "dropout": 1.0}, "dropout must .*, got 1.0"),
         ((1, 2, 4), {"size": 6, "dropout": -0.1}, "dropout must .*, got -0.1"),

@@ -43,15 +43,15 @@ def test_any_number_of_layers_equals_loops_with_gradients(num_layers):
 
 
 @pytest.mark.parametrize("size", [(7,), (2, 3)], ids=cases.shape_id)
-def test_context_multiplies_the_last_hidden_state(size):
-    net, context = network(size), cases.normal(3, 5, *size)
-    truth = torch.stack([reference.slow_network(net, size, extent=size, context=sample) for sample in context])
-    cases.assert_same_with_gradients(net(context=context), truth, [context, *net.parameters()])
+def test_modulation_multiplies_the_last_hidden_state(size):
+    net, modulation = network(size), cases.normal(3, 5, *size)
+    truth = torch.stack([reference.slow_network(net, size, extent=size, modulation=sample) for sample in modulation])
+    cases.assert_same_with_gradients(net(modulation=modulation), truth, [modulation, *net.parameters()])
 
 
-def test_a_context_of_ones_changes_nothing():
+def test_a_modulation_of_ones_changes_nothing():
     net = network((7,))
-    cases.assert_close(net(context=torch.ones(1, 5, 7).double()), net())
+    cases.assert_close(net(modulation=torch.ones(1, 5, 7).double()), net())
 
 
 @pytest.mark.parametrize("size", [(7,), (4, 5)], ids=cases.shape_id)
@@ -145,15 +145,15 @@ def test_autocast_changes_nothing():
 
 
 def test_gradcheck():
-    net, context = network((3,), omega_0=0.3, hidden_channels=2), cases.normal(2, 2, 3)
+    net, modulation = network((3,), omega_0=0.3, hidden_channels=2), cases.normal(2, 2, 3)
     names, values = zip(*net.named_parameters(), strict=True)
     parameters = [value.detach().requires_grad_() for value in values]
 
-    def kernel(context, *parameters):
+    def kernel(modulation, *parameters):
         state = dict(zip(names, parameters, strict=True))
-        return torch.func.functional_call(net, state, (), {"context": context})
+        return torch.func.functional_call(net, state, (), {"modulation": modulation})
 
-    assert torch.autograd.gradcheck(kernel, (context, *parameters))
+    assert torch.autograd.gradcheck(kernel, (modulation, *parameters))
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_construction_error_names_argument_rule_and_value(arguments, options, me
         (0, {}, "size must .*, got .*0"),
         ((3, 3), {}, r"size must .*, got .*\(3, 3\)"),
         (3, {"rate": 0.0}, "rate must .*, got 0.0"),
-        (3, {"context": torch.zeros(1, 5, 4)}, r"context must .*\(3,\).*, got .*\(4,\)"),
-        (3, {"context": torch.zeros(1, 6, 3)}, r"context must .*5 channels.*, got .*\(1, 6, 3\)"),
-        (3, {"context": torch.zeros(5, 3)}, r"context must .*, got .*\(5, 3\)"),
+        (3, {"modulation": torch.zeros(1, 5, 4)}, r"modulation must .*\(3,\).*, got .*\(4,\)"),
+        (3, {"modulation": torch.zeros(1, 6, 3)}, r"modulation must .*5 channels.*, got .*\(1, 6, 3\)"),
+        (3, {"modulation": torch.zeros(5, 3)}, r"modulation must .*, got .*\(5, 3\)"),
     ],
 )
 def test_call_error_names_argument_rule_and_value(size, options, message):

@@ -1,7 +1,7 @@
-"""The python version of CIFAR: pickled dictionaries in a tar archive, read without running what they say.
+"""The Python version of CIFAR: pickled dictionaries in a tar archive, read without running what they say.
 
-The batches were pickled by Python 2. Of an array, such a pickle names three things of NumPy to call; here inert
-stand-ins answer to these names and keep the data, any other name is refused, so a hostile file has nothing to call.
+Python 2 pickled the batches. To build an array, such a pickle names three callables of NumPy. Here inert stand-ins
+answer to these names and keep the data, and any other name is refused: a hostile file has nothing to call.
 """
 
 import io
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from tasks.data.tar_members import read_tar_members
-from tasks.images.published.labelled_images import LabelledImages, labelled_images
+from tasks.errors import UserError
+from tasks.images.published.labelled_images import LabelledImages, label_images
 
 CHANNELS, SIDE = 3, 32
 
@@ -38,12 +39,12 @@ class _PickledArray:
     def __setstate__(self, state: object) -> None:
         self.state = state
 
-    def rows(self) -> np.ndarray:
-        """Return the array, which must be rows of bytes."""
+    def rows(self) -> NDArray[np.uint8]:
+        """Return the array; it must be rows of bytes."""
         _, shape, kind, by_columns, content = self.state
         if kind.name != b"u1" or len(shape) != 2:
             raise ValueError(f"an array of {kind.name!r} of shape {shape}")
-        return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C")
+        return np.frombuffer(content, np.uint8).reshape(tuple(shape), order="F" if by_columns else "C")
 
 
 STAND_INS = {
@@ -62,24 +63,23 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def read_cifar(path: Path, members: Sequence[str], *, label_key: bytes, num_classes: int) -> list[LabelledImages]:
-    """Read batches out of the archive, in one pass.
+    """Read the batches `members` of an archive in one pass.
 
     Args:
         path: The archive.
-        members: Names of the batches in it.
-        label_key: Name of the labels in a batch.
-        num_classes: Classes that there are.
+        members: Names of the batches.
+        label_key: Key of the labels in a batch.
+        num_classes: Number of classes.
 
     Returns:
         The images of each batch, `(N, 3, 32, 32)`, and their labels.
 
     Raises:
-        ValueError: If the archive is broken, lacks a batch, or a batch is not what it should be.
+        UserError: If the archive is broken or lacks a batch, or a batch holds anything else.
     """
-    contents = read_tar_members(path, members)
     return [
         _read_batch(content, source=path / member, label_key=label_key, num_classes=num_classes)
-        for member, content in zip(members, contents, strict=True)
+        for member, content in zip(members, read_tar_members(path, members), strict=True)
     ]
 
 
@@ -87,17 +87,16 @@ def _read_batch(content: bytes, *, source: Path, label_key: bytes, num_classes: 
     try:
         batch = _BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
         rows = batch[b"data"].rows()
-        labels = torch.tensor([_integer(label) for label in batch[label_key]], dtype=torch.long)
+        labels = np.array([_check_label(label) for label in batch[label_key]], dtype=np.int64)
     # A broken pickle can fail in any way: its bytes are instructions.
     except Exception as error:
-        raise ValueError(f"{source} must be a pickled CIFAR batch, got: {error}") from error
+        raise UserError(f"{source} must be a pickled CIFAR batch, got: {error}") from error
     if rows.shape[1] != CHANNELS * SIDE * SIDE:
-        raise ValueError(f"{source} must hold rows of {CHANNELS * SIDE * SIDE} bytes, got {rows.shape[1]}")
-    pixels = torch.from_numpy(rows.copy()).reshape(-1, CHANNELS, SIDE, SIDE)
-    return labelled_images(pixels, labels, num_classes=num_classes, source=source)
+        raise UserError(f"{source} must hold rows of {CHANNELS * SIDE * SIDE} bytes, got {rows.shape[1]}")
+    return label_images(rows.reshape(-1, CHANNELS, SIDE, SIDE), labels, num_classes=num_classes, source=source)
 
 
-def _integer(label: object) -> int:
+def _check_label(label: object) -> int:
     if type(label) is not int:
         raise ValueError(f"the label {label!r}")
     return label

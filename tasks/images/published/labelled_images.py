@@ -1,71 +1,59 @@
-"""Images and their labels as they lie in memory: bytes, checked once."""
+"""Published images and their labels as arrays, checked once."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import UserError
 
 
 class LabelledImages(NamedTuple):
-    """Images of one published part."""
+    """Images of one published split."""
 
-    pixels: Tensor
-    """Bytes, `(N, C, H, W)`, `uint8`."""
-    labels: Tensor
-    """Classes counted from 0, `(N,)`, `int64`."""
+    pixels: NDArray[np.uint8]
+    """`(N, C, H, W)`."""
+    labels: NDArray[np.int64]
+    """Classes counted from 0, `(N,)`."""
 
 
-def labelled_images(pixels: Tensor, labels: Tensor, *, num_classes: int, source: Path) -> LabelledImages:
+ReadImages = Callable[[Path], tuple[LabelledImages, LabelledImages]]
+"""Given the folder of all data sets, reads the training and the test images of one."""
+
+
+def label_images(pixels: NDArray[Any], labels: NDArray[Any], *, num_classes: int, source: Path) -> LabelledImages:
     """Check images and labels against each other.
 
     Args:
-        pixels: Bytes, `(N, C, H, W)`.
+        pixels: `(N, C, H, W)` of `uint8`.
         labels: Classes counted from 0, `(N,)`, of any integer type.
-        num_classes: Classes that there are.
-        source: The file that they come from, for the messages.
-
-    Returns:
-        Both, the labels as `int64`.
+        num_classes: Number of classes.
+        source: File that they come from, for the messages.
 
     Raises:
-        ValueError: If pixels are no bytes, the counts differ or are zero, or a label is out of range.
+        UserError: If the pixels are no bytes, the counts differ or are 0, or a label is out of range.
     """
-    if pixels.dtype != torch.uint8 or pixels.ndim != 4:
-        raise ValueError(
-            f"{source} must hold images as bytes (N, C, H, W), got {pixels.dtype} of shape {tuple(pixels.shape)}"
-        )
+    if pixels.dtype != np.uint8 or pixels.ndim != 4:
+        raise UserError(f"{source} must hold images as bytes (N, C, H, W), got {pixels.dtype} of shape {pixels.shape}")
     if len(pixels) != len(labels) or len(labels) == 0:
-        raise ValueError(f"{source} must hold one label an image, got {len(pixels)} images and {len(labels)} labels")
-    labels = labels.long()
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        raise ValueError(f"{source} must hold labels of {num_classes} classes, got labels from {low} to {high}")
+        raise UserError(f"{source} must hold one label an image, got {len(pixels)} images and {len(labels)} labels")
+    labels = labels.astype(np.int64)
+    if labels.min() < 0 or labels.max() >= num_classes:
+        found = f"labels from {labels.min()} to {labels.max()}"
+        raise UserError(f"{source} must hold labels of {num_classes} classes, got {found}")
     return LabelledImages(pixels, labels)
 
 
-def count_images(read: Callable[[Path], tuple[LabelledImages, LabelledImages]], root: Path) -> dict[str, int]:
-    """Count the published images.
-
-    Args:
-        read: Reads the training and test images.
-        root: Folder of all data sets.
-
-    Returns:
-        Training and test images.
-    """
+def count_images(read: ReadImages, root: Path) -> dict[str, int]:
+    """Count the training and test images in the folder `root` of all data sets."""
     train, test = read(root)
     return {"train": len(train.labels), "test": len(test.labels)}
 
 
-def joined(parts: Sequence[LabelledImages]) -> LabelledImages:
-    """Join parts of one data set.
-
-    Args:
-        parts: The parts, in their order.
-
-    Returns:
-        All images and labels.
-    """
-    return LabelledImages(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]))
+def concatenate(splits: Sequence[LabelledImages]) -> LabelledImages:
+    """Concatenate images and labels in the order of the splits."""
+    return LabelledImages(
+        np.concatenate([split.pixels for split in splits]), np.concatenate([split.labels for split in splits])
+    )

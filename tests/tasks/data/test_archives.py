@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from tasks.data.archives import Archive, find_archive, find_fault
+from tasks.data.archives import Archive, find_fault
 
 CONTENT = bytes(range(256)) * 20
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -56,15 +56,3 @@ def test_an_html_page_is_called_so(path, archive, page):
 
 def test_a_missing_file_is_called_so(path):
     assert find_fault(FILE, path) == "it is missing"
-
-
-def test_an_archive_is_found_or_the_command_that_prepares_it_is_named(tmp_path):
-    place = {"root": tmp_path, "folder": "rows", "dataset": "toys.rows"}
-    with pytest.raises(FileNotFoundError) as caught:
-        find_archive(FILE, **place)
-    assert str(caught.value) == (
-        f"rows.bin is not in {tmp_path / 'rows'}; prepare it with: hyperseq data prepare toys.rows --root {tmp_path}"
-    )
-    (tmp_path / "rows").mkdir()
-    (tmp_path / "rows/rows.bin").touch()
-    assert find_archive(FILE, **place) == tmp_path / "rows/rows.bin"

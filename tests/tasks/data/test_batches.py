@@ -1,7 +1,10 @@
+import re
+
 import pytest
 import torch
 
 from tasks.data.batches import BatchOrder, BatchRows, TensorBatches, batch_loader
+from tasks.errors import UserError
 
 DATA = TensorBatches(x=torch.randn(37, 1, 5), y=torch.arange(37) % 3, index=torch.arange(37) * 2)
 
@@ -15,7 +18,7 @@ def test_an_epoch_holds_every_sample_once_and_drops_none():
     loader = batch_loader(DATA, batch_size=8, seed=1)
     told = batches(loader, 0)
     assert [len(batch["y"]) for batch in told] == [8, 8, 8, 8, 5] and len(loader) == 5
-    assert torch.equal(torch.cat([batch["index"] for batch in told]).sort().values, DATA.columns["index"])
+    assert torch.equal(torch.cat([batch["index"] for batch in told]).sort().values, DATA.index)
 
 
 def test_the_order_depends_on_seed_and_epoch_only():
@@ -50,13 +53,40 @@ def test_loading_draws_no_global_random_numbers():
 
 def test_without_a_seed_the_samples_come_as_they_are():
     told = batches(batch_loader(DATA, batch_size=10), 4)
-    assert torch.equal(torch.cat([batch["x"] for batch in told]), DATA.columns["x"])
+    assert torch.equal(torch.cat([batch["x"] for batch in told]), DATA.x)
 
 
-def test_lengths_are_there_only_when_given():
-    padded = TensorBatches(**DATA.columns, lengths=torch.arange(37))
-    assert torch.equal(padded[BatchRows([3, 1], epoch=0)]["lengths"], torch.tensor([3, 1]))
+@pytest.mark.parametrize("shape", [(2,), ()], ids=["channels", "ids"])
+def test_samples_of_different_lengths_are_padded_to_the_longest_of_their_batch(shape):
+    lengths = [3, 9, 1, 5]
+    samples = [torch.randint(1, 9, (*shape, length)) for length in lengths]
+    data = TensorBatches(x=samples, y=torch.arange(4), index=torch.arange(4))
+    batch = data[BatchRows([3, 0, 2], epoch=0)]
+    assert batch["x"].shape == (3, *shape, 5) and batch["x"].dtype == samples[0].dtype
+    assert batch["lengths"].tolist() == [5, 3, 1] and batch["lengths"].dtype == torch.int64
+    for told, row in zip(batch["x"], [3, 0, 2], strict=True):
+        assert torch.equal(told[..., : lengths[row]], samples[row]) and not told[..., lengths[row] :].any()
+
+
+def test_samples_of_one_length_have_no_lengths_unless_they_come_as_a_list():
     assert "lengths" not in DATA[BatchRows([3, 1], epoch=0)]
+    listed = TensorBatches(x=list(DATA.x), y=DATA.y, index=DATA.index)[BatchRows([3, 1], epoch=0)]
+    assert torch.equal(listed["x"], DATA.x[[3, 1]]) and listed["lengths"].tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("x", "fault"),
+    [
+        (torch.zeros(3, 1, 5), "x, y and index must have one entry a sample, got 3, 2 and 2"),
+        ([torch.zeros(1, 5), torch.zeros(2, 5)], "samples of x must differ in length alone, got"),
+        ([torch.zeros(5), torch.zeros(5).long()], "samples of x must differ in length alone, got"),
+        ([torch.zeros(1, 5), torch.zeros(1, 0)], "samples of x must have shape (C, L_i) or (L_i,) and at least 1"),
+        ([torch.zeros(1, 4, 5)] * 2, "samples of x must have shape (C, L_i) or (L_i,) and at least 1"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(x, fault):
+    with pytest.raises(UserError, match=re.escape(fault)):
+        TensorBatches(x=x, y=torch.zeros(2), index=torch.arange(2))
 
 
 def shifted(batch, epoch):
@@ -65,12 +95,12 @@ def shifted(batch, epoch):
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_transform_changes_each_batch_and_knows_the_epoch(num_workers):
-    data = TensorBatches(**DATA.columns, transform=shifted)
+    data = TensorBatches(x=DATA.x, y=DATA.y, index=DATA.index, transform=shifted)
     loader = batch_loader(data, batch_size=10, num_workers=num_workers)
     for epoch in (2, 0):
         told = batches(loader, epoch)
-        assert torch.equal(torch.cat([batch["x"] for batch in told]), DATA.columns["x"] + epoch)
-        assert torch.equal(torch.cat([batch["index"] for batch in told]), DATA.columns["index"])
+        assert torch.equal(torch.cat([batch["x"] for batch in told]), DATA.x + epoch)
+        assert torch.equal(torch.cat([batch["index"] for batch in told]), DATA.index)
 
 
 def test_an_empty_batch_is_refused():

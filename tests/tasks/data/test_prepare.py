@@ -15,18 +15,20 @@ from tasks.data import download
 from tests.tasks.command import hyperseq
 from tests.tasks.data.mirror import Answer, Mirror
 
-MODULE = """
+PACKAGE = """
 from tasks.data.archives import Archive
+from tasks.data.data_set import DataSet
 
-FOLDER = "rows"
+
+def count_samples(root):
+    return {{split: len((root / "rows" / f"{{split}}.bin").read_bytes()) for split in ("train", "test")}}
+
+
 ARCHIVES = (
     Archive("train.bin", ("{mirror}/train.bin",), "{train}"),
     Archive("test.bin", ("{mirror}/test.bin",), "{test}"),
 )
-
-
-def count_samples(root):
-    return {{part: len((root / FOLDER / f"{{part}}.bin").read_bytes()) for part in ("train", "test")}}
+DATA_SETS = (DataSet("toys.rows", "rows", ARCHIVES, count_samples, aliases=("others.lines",)),)
 """
 CONTENTS = {"train.bin": b"t" * 1234, "test.bin": b"e" * 56}
 MD5 = {name: hashlib.md5(content).hexdigest() for name, content in CONTENTS.items()}
@@ -66,11 +68,9 @@ class Rows:
 def rows(mirror, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     package = tmp_path / "tasks/toys"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    code = MODULE.format(mirror=mirror.address, train=MD5["train.bin"], test=MD5["test.bin"])
-    (package / "rows.py").write_text(code)
-    (package / "other.py").write_text("from tasks.toys.rows import ARCHIVES\n")
+    (package / "published").mkdir(parents=True)
+    code = PACKAGE.format(mirror=mirror.address, train=MD5["train.bin"], test=MD5["test.bin"])
+    (package / "__init__.py").write_text(code)
     for name, content in CONTENTS.items():
         mirror.url(f"/{name}", Answer(content))
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(package.parent)])
@@ -100,6 +100,11 @@ def test_prepare_fetches_all_and_ends_with_the_table_and_the_next_command(rows):
     assert "samples: 1,234 train, 56 test\n" in answer.out
     command = f"  hyperseq fit --config CONFIG --data.init_args.root '{rows.root}'"
     assert answer.out.splitlines()[-2:] == ["Next:", command]
+
+
+def test_an_alias_prepares_the_data_set_that_it_stands_for(rows):
+    answer = hyperseq("data", "prepare", "others.lines", "--root", rows.root)
+    assert answer.code == 0 and rows.files() == CONTENTS and table(answer) == ALL_RIGHT
 
 
 def test_prepare_names_the_configs_of_the_data_set(rows):
@@ -220,8 +225,9 @@ def test_check_fails_and_names_the_command_that_fetches_what_is_missing(rows):
 
 
 def test_check_fails_when_the_archives_cannot_be_read(rows):
-    with Path("tasks/toys/rows.py").open("a") as module:
-        module.write("\n\ndef count_samples(root):\n    raise ValueError('rows must be 7, got 6')\n")
+    package = Path("tasks/toys/__init__.py")
+    code = package.read_text().replace("    return {", "    raise UserError('rows must be 7, got 6')\n    return {")
+    package.write_text(f"from tasks.errors import UserError\n{code}")
     rows.put_all()
     answer = rows.check()
     assert (answer.code, answer.err) == (1, "hyperseq: error: rows must be 7, got 6\n")
@@ -246,12 +252,12 @@ def test_a_root_that_cannot_be_written_to_is_refused(rows):
     assert answer.err == f"hyperseq: error: {told}\n"
 
 
-@pytest.mark.parametrize("words", [("toys.row",), ("toys.other",), ()])
+@pytest.mark.parametrize("words", [("toys.row",), ("toys",), ()])
 def test_an_unknown_data_set_is_answered_with_those_that_exist(rows, words):
     answer = hyperseq("data", "prepare", *words, "--root", rows.root)
     assert answer.code == 2 and not rows.root.exists()
     known = re.search(r"\{([\w.,]+)\}", answer.err)[1].split(",")
-    assert "toys.rows" in known and "toys.other" not in known
+    assert {"toys.rows", "others.lines"} <= set(known)
     assert known == sorted(known)
 
 

@@ -32,9 +32,9 @@ def write_tar(path: Path, members: dict[str, bytes]) -> None:
 
 
 def write_mnist(root: Path) -> None:
-    for part, count in (("train", TRAIN), ("t10k", TEST)):
-        write_idx(root / f"mnist/{part}-images-idx3-ubyte.gz", noise(count, 28, 28, seed=count))
-        write_idx(root / f"mnist/{part}-labels-idx1-ubyte.gz", np.arange(count, dtype=np.uint8) % 10)
+    for split, count in (("train", TRAIN), ("t10k", TEST)):
+        write_idx(root / f"mnist/{split}-images-idx3-ubyte.gz", noise(count, 28, 28, seed=count))
+        write_idx(root / f"mnist/{split}-labels-idx1-ubyte.gz", np.arange(count, dtype=np.uint8) % 10)
 
 
 def write_cifar10(root: Path) -> None:

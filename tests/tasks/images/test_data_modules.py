@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from tasks.images import cifar10, cifar100, mnist, stl10
+from tasks.data.data_module import check_data_module
+from tasks.errors import UserError
+from tasks.images import DATA_SETS, cifar10, cifar100, mnist, stl10
 from tests.tasks.images.archives import TEST, TRAIN, WRITERS
 
 MODULES = {"mnist": mnist.MNIST, "cifar10": cifar10.CIFAR10, "cifar100": cifar100.CIFAR100, "stl10": stl10.STL10}
@@ -59,7 +61,7 @@ def test_batches_have_the_announced_shape(data, name, num_spatial_dims):
 @pytest.mark.parametrize("name", MODULES)
 def test_a_tenth_of_the_training_images_validates(data, name):
     module = data(name)
-    assert module.part_sizes == {"train": TRAIN - TRAIN // 10, "val": TRAIN // 10, "test": TEST}
+    assert module.split_sizes == {"train": TRAIN - TRAIN // 10, "val": TRAIN // 10, "test": TEST}
     index = [epoch(loader())["index"] for loader in (module.train_dataloader, module.val_dataloader)]
     assert torch.equal(torch.cat(index).sort().values, torch.arange(TRAIN))
     for loader in (module.test_dataloader, module.predict_dataloader):
@@ -74,19 +76,19 @@ def test_the_split_depends_on_its_own_seed_alone(data, name):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_selecting_on_the_test_part_is_an_option_that_can_be_seen(data, name):
-    assert data(name).select_on_test is False
+def test_selecting_on_the_test_split_is_an_option_that_can_be_seen(data, name):
+    assert data(name).selected_on == "validation"
     module = data(name, select_on_test=True)
-    assert module.select_on_test is True
-    assert module.part_sizes == {"train": TRAIN, "val": TEST, "test": TEST}
+    assert module.selected_on == "test"
+    assert module.split_sizes == {"train": TRAIN, "val": TEST, "test": TEST}
     assert torch.equal(epoch(module.val_dataloader())["x"], epoch(module.test_dataloader())["x"])
 
 
 @pytest.mark.parametrize("name", AUGMENTED)
 def test_augmentation_changes_the_training_images_of_each_epoch_and_no_others(data, name):
     plain, augmented = data(name), data(name, augment=True)
-    for part in ("val", "test"):
-        loaders = [getattr(module, f"{part}_dataloader")() for module in (plain, augmented)]
+    for split in ("val", "test"):
+        loaders = [getattr(module, f"{split}_dataloader")() for module in (plain, augmented)]
         assert torch.equal(epoch(loaders[0], 0)["x"], epoch(loaders[1], 1)["x"])
     batches = [next(iter(module.train_dataloader())) for module in (plain, augmented)]
     assert torch.equal(batches[0]["index"], batches[1]["index"]) and torch.equal(batches[0]["y"], batches[1]["y"])
@@ -109,16 +111,22 @@ def test_augmented_images_depend_on_seed_and_epoch_but_not_on_workers(data, name
     assert not torch.equal(first["x"][rows[0]], third["x"][rows[1]])
 
 
-@pytest.mark.parametrize("module", [mnist, cifar10, cifar100, stl10])
-def test_the_published_images_are_counted(root, module):
-    assert module.count_samples(root) == {"train": TRAIN, "test": TEST}
+@pytest.mark.parametrize("name", MODULES)
+def test_a_data_module_provides_what_the_command_reads(data, name):
+    check_data_module(data(name))
 
 
-@pytest.mark.parametrize("module", [mnist, cifar10, cifar100, stl10])
-def test_archives_lie_in_the_folder_of_their_data_set(root, module):
-    assert module.__name__.rpartition(".")[2] == module.FOLDER
-    assert sorted(path.name for path in (root / module.FOLDER).iterdir()) == sorted(a.name for a in module.ARCHIVES)
-    for archive in module.ARCHIVES:
+@pytest.mark.parametrize("data_set", DATA_SETS, ids=lambda data_set: data_set.name)
+def test_the_published_images_are_counted(root, data_set):
+    assert data_set.count_samples(root) == {"train": TRAIN, "test": TEST}
+
+
+@pytest.mark.parametrize("data_set", DATA_SETS, ids=lambda data_set: data_set.name)
+def test_archives_lie_in_the_folder_of_their_data_set(root, data_set):
+    assert data_set.name == f"images.{data_set.folder}"
+    names = sorted(archive.name for archive in data_set.archives)
+    assert sorted(path.name for path in (root / data_set.folder).iterdir()) == names
+    for archive in data_set.archives:
         assert archive.urls and all(url.endswith(f"/{archive.name}") for url in archive.urls)
         assert len(bytes.fromhex(archive.md5)) == 16
 
@@ -126,17 +134,17 @@ def test_archives_lie_in_the_folder_of_their_data_set(root, module):
 @pytest.mark.parametrize("name", MODULES)
 def test_a_missing_archive_is_named_with_the_command_that_prepares_it(tmp_path, name):
     module = MODULES[name](root=tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"is not in {tmp_path}/{name}; .*hyperseq data prepare images.{name}"):
+    with pytest.raises(UserError, match=f"is not in {tmp_path}/{name}; .*hyperseq data prepare images.{name}"):
         module.setup()
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_archives_are_read_once(data, name, root, monkeypatch):
     module = data(name)
-    before = module.parts["train"]
+    before = module.splits["train"]
     monkeypatch.setattr("pathlib.Path.is_file", lambda path: False)
     module.setup("test")
-    assert module.parts["train"] is before
+    assert module.splits["train"] is before
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,0 +1,59 @@
+"""Options that several classes take, typed once: `TypedDict`s for ``**options: Unpack[...]``."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypedDict, TypeVar, get_args
+
+Mode = Literal["circular", "causal", "matmul", "product"]
+BlockMode = Literal["circular", "matmul", "product"]
+Statistics = Literal["running", "batch"]
+KernelPer = Literal["sample", "batch"]
+
+
+class SlowNetworkOptions(TypedDict, total=False):
+    """Options of a slow network; defaults and ranges are those of `hyperseq.nn.SlowNetwork`."""
+
+    hidden_channels: int
+    num_layers: int
+    omega_0: float
+
+
+class BlockOptions(TypedDict, total=False):
+    """Options that all blocks of a network share; defaults and ranges are those of `hyperseq.nn.SFNEBlock`."""
+
+    mode: BlockMode
+    local_kernel_sizes: Sequence[int]
+    omega_0: float
+    slow_hidden_channels: int
+    slow_num_layers: int
+    num_groups: int
+    statistics: Statistics
+    kernel_per: KernelPer
+    dropout: float
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def spell_out_options(source: type) -> Callable[[Init], Init]:
+    """Write the options behind ``**options: Unpack[...]`` into the signature, with the defaults of ``source``.
+
+    Type checkers read the `TypedDict`, which holds no defaults. `help` and the command line read the signature.
+
+    Args:
+        source: The class that the options are passed on to.
+
+    Returns:
+        A decorator for ``__init__``, which leaves the function as it is and sets its ``__signature__``.
+    """
+    defaults = inspect.signature(source).parameters
+
+    def decorate(init: Init) -> Init:
+        signature = inspect.signature(init)
+        *named, options = signature.parameters.values()
+        (typed_dict,) = get_args(options.annotation)
+        spelled: list[Any] = [defaults[name] for name in typed_dict.__annotations__]
+        init.__signature__ = signature.replace(parameters=[*named, *spelled])  # type: ignore[attr-defined]
+        return init
+
+    return decorate
