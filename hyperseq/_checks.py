@@ -75,14 +75,19 @@ def check_activations(
         )
     if channels is not None and shape[1] != channels:
         raise ValueError(f"{name} must have {channels} channels, got shape {shape}")
-    if 0 in shape:
+    if x.numel() == 0:
         raise ValueError(f"{name} must not have an empty axis, got shape {shape}")
+
+
+def _is_one_or(value: int, other: int) -> bool:
+    # torch.compile cannot trace `value in (1, other)` for symbolic sizes
+    return value == 1 or value == other
 
 
 def check_rank_matches(x: Tensor, like: Tensor, *, name: str, like_name: str) -> None:
     """Refuse a tensor whose rank or channels differ from those of ``like``, or whose batch is not 1 or the same."""
-    same = x.dim() == like.dim() and x.shape[1] == like.shape[1] and x.shape[0] in (1, like.shape[0])
-    if not same or 0 in x.shape:
+    same = x.dim() == like.dim() and x.shape[1] == like.shape[1] and _is_one_or(x.shape[0], like.shape[0])
+    if not same or x.numel() == 0:
         raise ValueError(
             f"{name} must be (batch or 1, channels, *size) with the rank and channels of {like_name} "
             f"{tuple(like.shape)}, got shape {tuple(x.shape)}"

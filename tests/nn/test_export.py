@@ -1,0 +1,29 @@
+"""Laws of exported layers: with lengths and any batch size, the same values."""
+
+import pytest
+import torch
+
+from tests import cases
+from tests.nn.layers import LAYERS, PADDED
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("name", PADDED)
+def test_an_exported_layer_takes_padded_batches_of_any_size(name):
+    layer = LAYERS[name]
+    module = layer.make()
+    batch = torch.export.Dim("batch", min=2, max=64)
+    inputs = tuple(x.detach() for x in layer.inputs(3))
+    dynamic = (tuple({0: batch} for _ in inputs), {"lengths": {0: batch}})
+    signature = dict(zip([*_argument_names(module, len(inputs)), "lengths"], [*dynamic[0], {0: batch}], strict=True))
+    program = torch.export.export(module, inputs, {"lengths": torch.tensor([5, 8, 3])}, dynamic_shapes=signature)
+    for lengths in ((5, 1, 8, 3, 2), (8, 8)):
+        inputs = [x.detach() for x in layer.inputs(len(lengths))]
+        found = program.module()(*inputs, lengths=torch.tensor(lengths))
+        cases.assert_close(found, module(*inputs, lengths=torch.tensor(lengths)).detach())
+
+
+def _argument_names(module, count):
+    names = list(torch.nn.Module.__call__.__code__.co_varnames[:0])
+    code = module.forward.__func__.__code__
+    return names + list(code.co_varnames[1 : 1 + count])
