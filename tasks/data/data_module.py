@@ -20,7 +20,7 @@ REQUIRED = {
     "class_names": "the name of each class",
     "num_spatial_dims": "the number of axes that follow the channels: 1 for sequences, 2 for images",
     "in_channels": "the channels of x",
-    "size": "the extent of each of these axes, such as (1024,) or (32, 32); batches may be shorter or longer",
+    "size": "the extent of each of these axes, such as (1024,) or (32, 32)",
     "split_sizes": "the samples of each split, such as {'train': 800, 'val': 100, 'test': 100}",
     "batch_size": "the samples of a batch",
 }
@@ -145,10 +145,15 @@ def check_data_module(data: LightningDataModule, *, splits: Sequence[str] = SPLI
     wrong = [f"{name} is missing: {meaning}" for name, meaning in REQUIRED.items() if not hasattr(data, name)]
     wrong += [f"{name} must be {rule}, got {getattr(data, name)!r}" for name, rule in _broken_rules(data, splits)]
     found: dict[str, list[str]] = {}
-    with isolate_rng():
-        for split in splits:
-            for fault in _find_loader_faults(data, split):
-                found.setdefault(fault, []).append(split)
+    try:
+        with isolate_rng():
+            for split in splits:
+                for fault in _find_loader_faults(data, split):
+                    found.setdefault(fault, []).append(split)
+    except Exception:
+        # A wrong attribute can be the reason; then its fault tells more.
+        if not wrong:
+            raise
     wrong += [f"{' and '.join(names)}: {fault}" for fault, names in found.items()]
     if wrong:
         raise UserError(f"{type(data).__name__} is no data module that can be trained on: {'; '.join(wrong)}")
