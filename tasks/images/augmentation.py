@@ -19,25 +19,14 @@ def crop_and_flip(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, paddi
         padding: Largest shift.
 
     Returns:
-        Images of the same size.
+        Images, `(B, C, S, S)`.
     """
     draws = uniform_draws(index, num_draws=3, seed=seed, epoch=epoch)
     return flip(_shift(pixels, draws[:, :2], padding), draws[:, 2] < 0.5)
 
 
 def shift(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, padding: int = 2) -> Tensor:
-    """Shift each image by up to `padding` pixels, mirrored at its border: MNIST, where a flip would change the digit.
-
-    Args:
-        pixels: Square images, `(B, C, S, S)`.
-        index: Position of each sample in the whole data set, `(B,)`.
-        epoch: Epoch, counted from 0.
-        seed: Seed of the training.
-        padding: Largest shift.
-
-    Returns:
-        Images of the same size.
-    """
+    """Shift as `crop_and_flip` does, without its flip: MNIST, where a flip would change the digit."""
     return _shift(pixels, uniform_draws(index, num_draws=2, seed=seed, epoch=epoch), padding)
 
 
@@ -46,17 +35,11 @@ def rotate_crop_and_flip(
 ) -> Tensor:
     """Resize each image, rotate it by up to `degrees`, crop it and flip half of them: STL-10.
 
-    Args:
-        pixels: Square images, `(B, C, S, S)`.
-        index: Position of each sample in the whole data set, `(B,)`.
-        epoch: Epoch, counted from 0.
-        seed: Seed of the training.
-        resized: Height and width before the crop.
-        degrees: Largest angle.
-        side: Height and width of the crop.
+    The first four arguments are those of `crop_and_flip`; `resized` is the height and width before the crop, `side`
+    those after it.
 
     Returns:
-        Images, `(B, C, side, side)`, from 0 to 255, `float32`.
+        Images from 0 to 255, `(B, C, side, side)` of `float32`.
     """
     draws = uniform_draws(index, num_draws=4, seed=seed, epoch=epoch)
     rotated = rotate(resize(pixels, resized), degrees * (2 * draws[:, 0] - 1))
@@ -65,29 +48,23 @@ def rotate_crop_and_flip(
 
 
 def uniform_draws(index: Tensor, *, num_draws: int, seed: int, epoch: int) -> Tensor:
-    """Draw numbers for each sample that depend on nothing but the seed, the epoch and its position.
-
-    Args:
-        index: Position of each sample in the whole data set, `(B,)`.
-        num_draws: Numbers a sample.
-        seed: Seed of the training.
-        epoch: Epoch, counted from 0.
+    """Draw numbers that depend on the seed, the epoch and the position of each sample alone.
 
     Returns:
-        Numbers from 0 to below 1, `(B, num_draws)`, `float64`.
+        Numbers from 0 to below 1, `(B, num_draws)` of `float64`.
     """
-    # Seed and epoch alone order the batches, and to NumPy a 0 more is the same seed; the 1 sets these numbers apart.
+    # (seed, epoch) orders the batches, and NumPy takes (seed, epoch, 0) for the same seed: the 1 makes these differ.
     rows = [np.random.default_rng((seed, epoch, position, 1)).random(num_draws) for position in index.tolist()]
     return torch.from_numpy(np.stack(rows))
 
 
 def crop(pixels: Tensor, *, top: Tensor, left: Tensor, side: int) -> Tensor:
-    """Cut a square out of each image; outside, the image is mirrored with its edge repeated.
+    """Cut a square out of each image; beyond its edges an image is mirrored, with the edge repeated.
 
     Args:
         pixels: Images, `(B, C, H, W)`.
-        top: First row of each square, `(B,)`; negative ones lie above the image.
-        left: First column of each square, `(B,)`; negative ones lie left of the image.
+        top: First row of each square, `(B,)`; a negative one lies above the image.
+        left: First column of each square, `(B,)`; a negative one lies left of the image.
         side: Height and width of the squares.
 
     Returns:
@@ -100,46 +77,25 @@ def crop(pixels: Tensor, *, top: Tensor, left: Tensor, side: int) -> Tensor:
 
 
 def flip(pixels: Tensor, flipped: Tensor) -> Tensor:
-    """Exchange left and right in some images.
-
-    Args:
-        pixels: Images, `(B, C, H, W)`.
-        flipped: Which of them, `(B,)`.
-
-    Returns:
-        Images of the same size.
-    """
+    """Exchange left and right in the images `(B, C, H, W)` for which `flipped`, `(B,)`, is true."""
     return torch.where(flipped[:, None, None, None], pixels.flip(-1), pixels)
 
 
 def rotate(pixels: Tensor, degrees: Tensor) -> Tensor:
-    """Rotate each image about its centre, by its nearest pixels; what comes from outside is black.
+    """Rotate square images `(B, C, S, S)` about their centers, by nearest pixels; what comes from outside is black.
 
-    Args:
-        pixels: Square images, `(B, C, S, S)`.
-        degrees: Angle of each image, counterclockwise, `(B,)`.
-
-    Returns:
-        Images of the same size, `float32`.
+    `degrees`, `(B,)`, are counterclockwise; the result is `float32`.
     """
     angle = degrees * radians(1)
     zero = torch.zeros_like(angle)
-    # Where each new pixel was before; rows count downwards.
+    # Each row of the matrix gives one old coordinate of a new pixel; image rows count downwards.
     rows = [torch.stack([angle.cos(), -angle.sin(), zero], 1), torch.stack([angle.sin(), angle.cos(), zero], 1)]
     grid = affine_grid(torch.stack(rows, 1).float(), list(pixels.shape), align_corners=False)
     return grid_sample(pixels.float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
 def resize(pixels: Tensor, side: int) -> Tensor:
-    """Resize images, linearly between pixels.
-
-    Args:
-        pixels: Images, `(B, C, H, W)`.
-        side: New height and width.
-
-    Returns:
-        Images, `(B, C, side, side)`, `float32`.
-    """
+    """Resize images `(B, C, H, W)` to `(B, C, side, side)` of `float32`, linearly between pixels."""
     return interpolate(pixels.float(), size=(side, side), mode="bilinear", antialias=True)
 
 

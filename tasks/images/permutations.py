@@ -1,4 +1,4 @@
-"""Orders in which a sequence of pixels is read; results name theirs, for the published ones are incompatible."""
+"""Orders in which a sequence of pixels is read. The published orders differ, so results of different ones do too."""
 
 from typing import Literal
 
@@ -6,15 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.errors import UserError
+
 Permutation = Literal["none", "bit_reversal"] | int
 """`bit_reversal` (S4, S5), or the seed of NumPy's `RandomState`: 92916 in older papers, 0 in CKConv and CCNN."""
 
 
 def bit_reversal(num_positions: int) -> Tensor:
     """Reverse the binary digits of each number that has as many as `num_positions - 1`, and keep the valid ones.
-
-    Args:
-        num_positions: Positions to order.
 
     Returns:
         The position that is read at each step, `(num_positions,)`.
@@ -28,17 +27,13 @@ def bit_reversal(num_positions: int) -> Tensor:
 
 
 def reading_order(permutation: Permutation, num_positions: int) -> Tensor | None:
-    """Find the order of a permutation by its name.
-
-    Args:
-        permutation: `none`, `bit_reversal` or a seed.
-        num_positions: Positions to order.
+    """Compute the order of a permutation.
 
     Returns:
-        The position that is read at each step, `(num_positions,)`, or `None` for the positions as they come.
+        The position that is read at each step, `(num_positions,)`, or `None` for ascending positions.
 
     Raises:
-        ValueError: If there is no such permutation.
+        UserError: If there is no such permutation.
     """
     if permutation == "none":
         return None
@@ -46,4 +41,4 @@ def reading_order(permutation: Permutation, num_positions: int) -> Tensor | None
         return bit_reversal(num_positions)
     if isinstance(permutation, int) and not isinstance(permutation, bool) and 0 <= permutation < 2**32:
         return torch.from_numpy(np.random.RandomState(permutation).permutation(num_positions))
-    raise ValueError(f"permutation must be none, bit_reversal or a seed from 0 to 2**32 - 1, got {permutation!r}")
+    raise UserError(f"permutation must be none, bit_reversal or a seed from 0 to 2**32 - 1, got {permutation!r}")

@@ -155,6 +155,15 @@ def test_class_names_of_another_count_are_named(numbers):
     assert faults(Three(), splits=()) == [fault]
 
 
+def test_an_error_of_the_users_own_code_is_not_hidden(numbers):
+    def fail():
+        raise ZeroDivisionError
+
+    numbers.train_dataloader = fail
+    with pytest.raises(ZeroDivisionError):
+        check_data_module(numbers)
+
+
 class Given(Numbers):
     """The batch that a test gives stands for all."""
 
