@@ -7,7 +7,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hyperseq.losses import slow_neural_loss
@@ -16,7 +16,7 @@ from tasks.data.batches import Batch
 from tasks.errors import UserError
 from tasks.learning.backbone import HasHyperKernels, ShortensSequences, accepts, check_backbone, input_size
 from tasks.learning.heads import ClassificationHead, check_head
-from tasks.learning.optimizers import make_optimizer
+from tasks.learning.optimizers import adamw, make_optimizer
 from tasks.learning.predictions import Predictions
 from tasks.learning.schedules import ScheduleName, make_schedule
 
@@ -36,7 +36,7 @@ class Classifier(LightningModule):
         head: Called with `(backbone.out_channels, num_classes)`; brings loss, metrics and predictions.
         label_smoothing: Share of the target spread over all classes while training.
         slow_neural_loss_weight: Weight of the slow neural loss.
-        optimizer: Any optimizer by import path; called with the parameter groups and `lr`.
+        optimizer: Any optimizer by import path, called with the parameter groups and `lr`; AdamW by default.
         lr: Peak learning rate.
         slow_lr: Peak learning rate of the slow networks; `null` for `lr`.
         weight_decay: Decay of the weights; slow networks and biases have none.
@@ -57,7 +57,7 @@ class Classifier(LightningModule):
         head: Callable[[int, int], nn.Module] = ClassificationHead,
         label_smoothing: float = 0.0,
         slow_neural_loss_weight: float = 1.0,
-        optimizer: Callable[[list[dict[str, Any]], float], Optimizer] = AdamW,
+        optimizer: Callable[[list[dict[str, Any]], float], Optimizer] = adamw,
         lr: float = 1e-3,
         slow_lr: float | None = None,
         weight_decay: float = 0.0,

@@ -3,12 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from tasks.errors import UserError
 
 Groups = list[dict[str, Any]]
 OptimizerFactory = Callable[[Groups, float], Optimizer]
+
+
+def adamw(groups: Groups, lr: float) -> Optimizer:
+    """Build AdamW with torch's defaults: the optimizer of a config that names none.
+
+    A class as default would leave its options, such as the betas, to an optimizer that is named in its place.
+    """
+    return AdamW(groups, lr)
 
 
 def make_optimizer(factory: OptimizerFactory, groups: Groups, *, lr: float) -> Optimizer:

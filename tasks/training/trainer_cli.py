@@ -42,8 +42,9 @@ LINKS = {
     "data.num_spatial_dims": "model.backbone.init_args.num_spatial_dims",
     "data.in_channels": "model.backbone.init_args.in_channels",
     "data.size": "model.backbone.init_args.size",
-    "data.num_tokens": "model.backbone.init_args.num_tokens",
 }
+# A network of ids takes their number itself or in its stem.
+TOKEN_LINKS = ("model.backbone.init_args.num_tokens", "model.backbone.init_args.stem.init_args.num_tokens")
 
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -109,6 +110,8 @@ class TrainingCLI(LightningCLI):
         for source, target in LINKS.items():
             when = "instantiate" if source.startswith("data.") else "parse"
             parser.link_arguments(source, target, apply_on=when)
+        for target in TOKEN_LINKS:
+            parser.link_arguments("data.num_tokens", target, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the given words alone; Lightning's own warns when `sys.argv` holds words, too."""
@@ -228,6 +231,9 @@ class TrainingCLI(LightningCLI):
     def plain_config(self) -> dict[str, Any]:
         """Return all options as plain values, without those that resume: every verb reads the file of a run."""
         config = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))[self.subcommand]
+        if isinstance(config["model"]["optimizer"], dict):
+            # The groups carry the decay, `model.weight_decay`.
+            config["model"]["optimizer"].get("init_args", {}).pop("weight_decay", None)
         folders = [str(folder) for folder in needed_folders(config, self.import_folders)]
         config["run"]["import_from"] = folders
         return {name: value for name, value in config.items() if name not in ("ckpt_path", "weights_only")}
@@ -255,7 +261,7 @@ class TrainingCLI(LightningCLI):
         self.console.print(f"weights: {self.checkpoint}")
 
     def _refuse_what_would_be_ignored(self, options: Namespace, typed: set[str]) -> None:
-        for source, target in LINKS.items():
+        for source, target in [*LINKS.items(), *(("data.num_tokens", target) for target in TOKEN_LINKS)]:
             if target in typed:
                 self.parser.error(f"{target} must come from {source}, got a value of its own")
         if "model.optimizer.init_args.weight_decay" in typed:
