@@ -1,5 +1,7 @@
-"""Optimisers of the Terminator, and parameter groups for any optimiser."""
+"""Optimizers of the Terminator, and parameter groups for any optimizer."""
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,16 +14,16 @@ from hyperseq.nn import SlowNetwork
 class Kar2(torch.optim.Optimizer):
     """Sign descent with one gradient average, without weight decay.
 
-    ``p <- p - lr (sign(g) + sign(m))``, m the average *before* this step; then ``m <- beta m + (1 - beta) g``
-    (Zhang 2024, arXiv 2401.17948).
+    ``p <- p - lr (sign(g) + sign(m))``, m the average before this step, then ``m <- beta m + (1 - beta) g`` (Zhang
+    2024, arXiv 2401.17948). A parameter without gradient stays, and so does its average.
 
     Args:
-        params: Parameters, or groups of them with options of their own.
-        lr: Step size: a parameter moves by at most twice that; 1e-4 to 1e-3, a tenth of what AdamW wants.
+        params: Parameters, or groups of them with their own options.
+        lr: Step size: one step moves a parameter by at most 2 lr; 1e-4 to 1e-3, a tenth of the lr of AdamW.
         beta: Weight of the past in the average, in 0..1; 0.9 to 0.99.
 
     Raises:
-        ValueError: If the step size or the weight is out of range.
+        ValueError: If lr or beta is out of range.
 
     Example:
         >>> weight = torch.nn.Parameter(torch.ones(1))
@@ -39,24 +41,24 @@ class Kar2(torch.optim.Optimizer):
         """Take one step; a closure is evaluated first, with gradients, and its loss returned."""
         loss = _evaluate(closure)
         for group in self.param_groups:
-            for parameter in group["params"]:
-                _sign_step(parameter, self.state[parameter], lr=group["lr"], betas=(group["beta"],))
+            _sign_step(group["params"], self.state, lr=group["lr"], betas=(group["beta"],))
         return loss
 
 
 class Kar3(torch.optim.Optimizer):
     """Sign descent with a fast and a slow gradient average, without weight decay.
 
-    ``p <- p - lr (sign(g) + sign(m1) + sign(m2))``, m1 and m2 the averages *before* this step; then
-    ``m <- beta m + (1 - beta) g`` with each its own beta (Zhang 2024, arXiv 2401.17948).
+    ``p <- p - lr (sign(g) + sign(m1) + sign(m2))``, m1 and m2 the averages before this step, then
+    ``m <- beta m + (1 - beta) g`` with one beta for each (Zhang 2024, arXiv 2401.17948). A parameter without gradient
+    stays, and so do its averages.
 
     Args:
-        params: Parameters, or groups of them with options of their own.
-        lr: Step size: a parameter moves by at most three times that; 1e-4 to 1e-3, a tenth of what AdamW wants.
-        betas: Weights of the past in the two averages, in 0..1.
+        params: Parameters, or groups of them with their own options.
+        lr: Step size: one step moves a parameter by at most 3 lr; 1e-4 to 1e-3, a tenth of the lr of AdamW.
+        betas: Weights of the past in the two averages, in 0..1; 0.5 to 0.99.
 
     Raises:
-        ValueError: If the step size or a weight is out of range.
+        ValueError: If lr or a beta is out of range.
 
     Example:
         >>> weight = torch.nn.Parameter(torch.ones(1))
@@ -81,21 +83,25 @@ class Kar3(torch.optim.Optimizer):
         """Take one step; a closure is evaluated first, with gradients, and its loss returned."""
         loss = _evaluate(closure)
         for group in self.param_groups:
-            for parameter in group["params"]:
-                _sign_step(parameter, self.state[parameter], lr=group["lr"], betas=group["betas"])
+            _sign_step(group["params"], self.state, lr=group["lr"], betas=group["betas"])
         return loss
 
 
-def _sign_step(parameter: Tensor, state: dict[str, Any], *, lr: float, betas: Sequence[float]) -> None:
-    gradient = parameter.grad
-    if gradient is None:
-        return
-    if not state:
-        state["averages"] = [torch.zeros_like(parameter) for _ in betas]
-    parameter.add_(gradient.sign(), alpha=-lr)
-    for average, beta in zip(state["averages"], betas, strict=True):
-        parameter.add_(average.sign(), alpha=-lr)
-        average.lerp_(gradient, 1 - beta)
+def _sign_step(parameters: Sequence[Tensor], state: dict[Tensor, Any], *, lr: float, betas: Sequence[float]) -> None:
+    """Take one step of all parameters that have a gradient, by one call per device and type in place of one each."""
+    alike: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            alike[parameter.device, parameter.dtype].append((parameter, parameter.grad))
+            if not state[parameter]:
+                state[parameter]["averages"] = [torch.zeros_like(parameter) for _ in betas]
+    for pairs in alike.values():
+        moved, gradients = [parameter for parameter, _ in pairs], [gradient for _, gradient in pairs]
+        torch._foreach_add_(moved, torch._foreach_sign(gradients), alpha=-lr)
+        for index, beta in enumerate(betas):
+            averages = [state[parameter]["averages"][index] for parameter in moved]
+            torch._foreach_add_(moved, torch._foreach_sign(averages), alpha=-lr)
+            torch._foreach_lerp_(averages, gradients, 1 - beta)
 
 
 def _evaluate(closure: Callable[[], float] | None) -> float | None:
@@ -106,8 +112,8 @@ def _evaluate(closure: Callable[[], float] | None) -> float | None:
 
 
 def _check_step(lr: float, betas: Sequence[float], *, name: str) -> None:
-    if not lr >= 0:
-        raise ValueError(f"lr must be at least 0, got {lr}")
+    if not 0 <= lr < math.inf:
+        raise ValueError(f"lr must be at least 0 and finite, got {lr}")
     if not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"{name} must lie in 0..1, 1 excluded, got {betas[0] if len(betas) == 1 else betas}")
 
@@ -115,20 +121,20 @@ def _check_step(lr: float, betas: Sequence[float], *, name: str) -> None:
 def param_groups(
     model: nn.Module, *, lr: float, weight_decay: float = 0.0, slow_lr: float | None = None
 ) -> list[dict[str, Any]]:
-    """Sort the parameters of a model into groups that any torch optimiser takes.
+    """Sort the parameters of a model into groups that any torch optimizer takes.
 
     - ``weights``: matrices of the fast part, with weight decay.
-    - ``biases``: vectors and scalars of the fast part, without.
-    - ``slow networks``: all parameters of the slow networks, without: decay would pull frequencies to a flat kernel.
+    - ``biases``: vectors and scalars of the fast part, without weight decay.
+    - ``slow networks``: all parameters of the slow networks, without weight decay, which would flatten the kernels.
 
     Args:
         model: Any module.
-        lr: Learning rate.
-        weight_decay: Decay of the weights; 0 to 0.1.
+        lr: Learning rate; 1e-4 to 1e-2.
+        weight_decay: Weight decay of the group ``weights``; 0 to 0.1.
         slow_lr: Learning rate of the slow networks; default: ``lr``.
 
     Returns:
-        The groups that are not empty, each parameter that is trained in exactly one.
+        The groups that are not empty. Every trained parameter is in exactly one.
 
     Example:
         >>> from hyperseq import Terminator

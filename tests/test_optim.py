@@ -1,4 +1,4 @@
-"""Kar2 and Kar3 against steps worked out by hand, and what an optimiser must do besides."""
+"""Kar2 and Kar3 against steps worked out by hand, and what an optimizer must do besides."""
 
 import copy
 
@@ -9,13 +9,13 @@ from torch import nn
 from hyperseq import Terminator
 from hyperseq.optim import Kar2, Kar3, param_groups
 
-over_optimisers = pytest.mark.parametrize("optimiser", [Kar2, Kar3])
+over_optimizers = pytest.mark.parametrize("optimizer", [Kar2, Kar3])
 
 
-def walk(optimiser, gradients, start=1.0, **options):
+def walk(optimizer, gradients, start=1.0, **options):
     """Give one parameter these gradients in turn, and return where each step leaves it."""
     parameter = nn.Parameter(torch.tensor([start], dtype=torch.float64))
-    steps = optimiser([parameter], **options)
+    steps = optimizer([parameter], **options)
     path = []
     for gradient in gradients:
         parameter.grad = torch.tensor([gradient], dtype=torch.float64)
@@ -50,36 +50,82 @@ def test_betas_can_be_chosen():
     assert walk(Kar3, [4.0, -2.0, -2.0], lr=0.1, betas=(0.0, 0.0)) == pytest.approx([0.9, 0.8, 1.1])
 
 
-@over_optimisers
-def test_scale_of_the_gradient_does_not_matter_and_there_is_no_weight_decay(optimiser):
+@over_optimizers
+def test_scale_of_the_gradient_does_not_matter_and_there_is_no_weight_decay(optimizer):
     gradients = [0.3, -0.2, 0.5, 0.1]
-    small, large = walk(optimiser, gradients, lr=0.1), walk(optimiser, [1e4 * g for g in gradients], lr=0.1)
+    small, large = walk(optimizer, gradients, lr=0.1), walk(optimizer, [1e4 * g for g in gradients], lr=0.1)
     assert small == pytest.approx(large)
-    far = walk(optimiser, gradients, lr=0.1, start=1001.0)
+    far = walk(optimizer, gradients, lr=0.1, start=1001.0)
     assert far == pytest.approx([place + 1000.0 for place in small])
 
 
-@over_optimisers
-def test_a_parameter_without_gradient_stays(optimiser):
+@over_optimizers
+def test_a_parameter_without_gradient_stays(optimizer):
     still, moved = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
-    steps = optimiser([still, moved], lr=0.1)
+    steps = optimizer([still, moved], lr=0.1)
     moved.grad = torch.ones(2)
     steps.step()
     assert still.tolist() == [1.0, 1.0]
     assert moved.tolist() != [1.0, 1.0]
 
 
-@over_optimisers
-def test_state_dict_round_trip_continues_the_same_path(optimiser):
+def step_by_loops(parameters, averages, lr, betas):
+    """One step of every parameter by itself, as the equation says."""
+    for parameter, means in zip(parameters, averages, strict=True):
+        if parameter.grad is None:
+            continue
+        directions = [parameter.grad, *means]
+        for direction in directions:
+            parameter.data = parameter.data - lr * direction.sign()
+        for mean, beta in zip(means, betas, strict=True):
+            mean.lerp_(parameter.grad, 1 - beta)
+
+
+@over_optimizers
+def test_steps_equal_loops_for_parameters_of_several_types_and_shapes(optimizer):
+    """One parameter has a gradient in every other step alone: its averages wait for it."""
+    torch.manual_seed(0)
+    kinds = [((3, 4), torch.float32), ((5,), torch.float64), ((), torch.float32), ((2, 2, 2), torch.float64)]
+    parameters = [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape, dtype in kinds]
+    twins = [nn.Parameter(parameter.detach().clone()) for parameter in parameters]
+    betas = (0.95,) if optimizer is Kar2 else (0.5, 0.95)
+    averages = [[torch.zeros_like(twin) for _ in betas] for twin in twins]
+    steps = optimizer([{"params": parameters[:3]}, {"params": parameters[3:], "lr": 0.01}], lr=0.1)
+    for i in range(8):
+        for parameter, twin in zip(parameters, twins, strict=True):
+            parameter.grad = torch.randn_like(parameter)
+            twin.grad = parameter.grad.clone()
+        if i % 2:
+            parameters[0].grad = twins[0].grad = None
+        steps.step()
+        with torch.no_grad():
+            step_by_loops(twins[:3], averages[:3], 0.1, betas)
+            step_by_loops(twins[3:], averages[3:], 0.01, betas)
+        assert all(torch.equal(parameter, twin) for parameter, twin in zip(parameters, twins, strict=True))
+    for parameter, means in zip(parameters, averages, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(steps.state[parameter]["averages"], means, strict=True))
+
+
+@over_optimizers
+def test_a_step_without_any_gradient_changes_nothing(optimizer):
+    parameter = nn.Parameter(torch.ones(2))
+    steps = optimizer([parameter], lr=0.1)
+    steps.step()
+    assert parameter.tolist() == [1.0, 1.0]
+    assert not steps.state
+
+
+@over_optimizers
+def test_state_dict_round_trip_continues_the_same_path(optimizer):
     torch.manual_seed(0)
     gradients = torch.randn(6, 3)
     parameter = nn.Parameter(torch.zeros(3))
-    steps = optimiser([parameter], lr=0.1)
+    steps = optimizer([parameter], lr=0.1)
     for i, gradient in enumerate(gradients):
         if i == 3:
             saved = copy.deepcopy(steps.state_dict())
             twin = nn.Parameter(parameter.detach().clone())
-            steps_of_twin = optimiser([twin], lr=0.7)
+            steps_of_twin = optimizer([twin], lr=0.7)
             steps_of_twin.load_state_dict(saved)
         parameter.grad = gradient.clone()
         steps.step()
@@ -89,10 +135,10 @@ def test_state_dict_round_trip_continues_the_same_path(optimiser):
     assert torch.equal(twin, parameter)
 
 
-@over_optimisers
-def test_closure_is_called_once_and_its_loss_returned(optimiser):
+@over_optimizers
+def test_closure_is_called_once_and_its_loss_returned(optimizer):
     parameter = nn.Parameter(torch.ones(1))
-    steps = optimiser([parameter], lr=0.1)
+    steps = optimizer([parameter], lr=0.1)
 
     def closure():
         steps.zero_grad()
@@ -104,13 +150,13 @@ def test_closure_is_called_once_and_its_loss_returned(optimiser):
     assert parameter.item() == pytest.approx(0.9)
 
 
-@over_optimisers
-def test_step_lowers_a_loss(optimiser):
+@over_optimizers
+def test_step_lowers_a_loss(optimizer):
     torch.manual_seed(0)
     model = nn.Linear(5, 1)
     x = torch.randn(64, 5)
     y = x.sum(-1, keepdim=True)
-    steps = optimiser(model.parameters(), lr=0.005)
+    steps = optimizer(model.parameters(), lr=0.005)
     losses = []
     for _ in range(300):
         loss = (model(x) - y).square().mean()
@@ -121,15 +167,15 @@ def test_step_lowers_a_loss(optimiser):
     assert losses[-1] < 0.01 * losses[0]
 
 
-@over_optimisers
-@pytest.mark.parametrize("lr", [-1.0, float("nan")])
-def test_learning_rate_error_names_argument_rule_and_value(optimiser, lr):
+@over_optimizers
+@pytest.mark.parametrize("lr", [-1.0, float("nan"), float("inf")])
+def test_learning_rate_error_names_argument_rule_and_value(optimizer, lr):
     with pytest.raises(ValueError, match=f"^lr must .*, got {lr}"):
-        optimiser([nn.Parameter(torch.ones(1))], lr=lr)
+        optimizer([nn.Parameter(torch.ones(1))], lr=lr)
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "options", "message"),
+    ("optimizer", "options", "message"),
     [
         (Kar2, {"beta": 1.0}, "beta must .*, got 1.0"),
         (Kar2, {"beta": -0.1}, "beta must .*, got -0.1"),
@@ -137,9 +183,9 @@ def test_learning_rate_error_names_argument_rule_and_value(optimiser, lr):
         (Kar3, {"betas": (0.5,)}, r"betas must .*, got \(0\.5,\)"),
     ],
 )
-def test_beta_error_names_argument_rule_and_value(optimiser, options, message):
+def test_beta_error_names_argument_rule_and_value(optimizer, options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        optimiser([nn.Parameter(torch.ones(1))], lr=0.1, **options)
+        optimizer([nn.Parameter(torch.ones(1))], lr=0.1, **options)
 
 
 def small_model():
@@ -179,6 +225,6 @@ def test_weight_decay_reaches_the_mixings_of_the_fast_network_alone():
             assert decay[id(parameter)] == 0.1, name
 
 
-def test_groups_feed_an_optimiser_of_torch():
+def test_groups_feed_an_optimizer_of_torch():
     model = small_model()
     torch.optim.AdamW(param_groups(model, lr=1e-3, weight_decay=0.1, slow_lr=1e-4))
