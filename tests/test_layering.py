@@ -41,15 +41,17 @@ MAY_IMPORT = {
     "benchmarks.report": {"benchmarks", "tasks"},
     "benchmarks.*": {"hyperseq", "benchmarks", "tests.reference"},
 }
-LIBRARY_MAY_IMPORT = {"torch", "einops", "numpy", "scipy"}
+LIBRARY_MAY_IMPORT = {"torch", "einops", "scipy", "typing_extensions"}
 TRAINING_ONLY = ("lightning", "pytorch_lightning", "torchvision", "torchaudio", "jsonargparse", "matplotlib", "rich")
 
 PUBLIC_NAMES = {
     "hyperseq": ["Terminator", "allocator", "functional", "losses", "nn", "optim"],
     "hyperseq.allocator": ["keep_freed_memory"],
-    "hyperseq.backbones": ["Terminator", "terminator_cifar"],
+    "hyperseq.backbones": ["ResidualStack", "Terminator", "TerminatorCIFAR"],
     "hyperseq.functional": [
+        "Padding",
         "adaptive_mean_pool",
+        "as_padding",
         "batch_standardize",
         "coordinate_grid",
         "direct_conv",
@@ -60,6 +62,7 @@ PUBLIC_NAMES = {
         "hyper_interaction",
         "instance_standardize",
         "local_hyperzzw",
+        "mask_padding",
         "mix_channels",
         "spatial_mean",
     ],
@@ -76,6 +79,7 @@ PUBLIC_NAMES = {
         "RecursiveGatedUnit",
         "SFNEBlock",
         "SlowNetwork",
+        "TokenEmbedding",
     ],
     "hyperseq.optim": ["Kar2", "Kar3", "param_groups"],
 }

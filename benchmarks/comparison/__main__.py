@@ -13,7 +13,7 @@ import torch
 from benchmarks.comparison.contenders import LEARNING_RATES, PEERS, load_data, make_contender, smnist_options
 from benchmarks.comparison.networks import num_parameters
 from benchmarks.comparison.report import write_report
-from benchmarks.comparison.training import score, train
+from benchmarks.comparison.training import train
 from benchmarks.report import environment
 from hyperseq.allocator import keep_freed_memory
 
@@ -63,32 +63,30 @@ def run(name: str, *, root: Path, seconds: float, num_points: int, seed: int, lr
     options = smnist_options()
     torch.manual_seed(seed)
     data = load_data(options, root=root, seed=seed)
-    contender = make_contender(name, options, data, lr=lr)
-    contender.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model, told = make_contender(name, options, data, lr=lr)
+    parameters = num_parameters(model)
+    print(f"{name}, {parameters:,} parameters, seed {seed}", flush=True)
     shared = {
         "seconds": seconds,
         "warmup": options["model"]["warmup"],
         "gradient_clip": options["trainer"]["gradient_clip_val"],
-        "ema_decay": options["model"]["ema_decay"],
     }
-    parameters = num_parameters(contender.model)
-    print(f"{name}, {parameters:,} parameters, seed {seed}", flush=True)
-    batches = data.train_dataloader(), data.val_dataloader()
-    model, curve = train(contender, *batches, **shared, num_points=num_points)
-    document = {
+    curve, test = train(model, data, **shared, num_points=num_points)
+    print(f"  test {100 * test['accuracy']:.2f}%", flush=True)
+    return {
         "network": name,
         "parameters": parameters,
         "seed": seed,
+        "trained_by": "the Classifier of all tasks",
         **shared,
+        "ema_decay": model.ema_decay,
         "label_smoothing": options["model"]["label_smoothing"],
         "batch_size": data.batch_size,
-        **contender.options,
-        "part_sizes": data.split_sizes,
+        **told,
+        "split_sizes": data.split_sizes,
         "curve": curve,
-        "test": score(model, data.test_dataloader()),
+        "test": test,
     }
-    print(f"  test {100 * document['test']['accuracy']:.2f}%", flush=True)
-    return document
 
 
 if __name__ == "__main__":

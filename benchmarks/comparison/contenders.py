@@ -1,20 +1,16 @@
 """Who takes part, of which size, and with which options."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
 from benchmarks.comparison.networks import GRU, DilatedConvolutions, Transformer, num_parameters, of_size
+from benchmarks.comparison.training import TimedClassifier
 from hyperseq import Terminator
-from hyperseq.losses import slow_neural_loss
-from hyperseq.optim import param_groups
 from tasks.images.mnist import MNIST
-from tasks.learning.classifier import Classifier
 from tasks.training.resolved_config import read_options
 
 CONFIG = Path(__file__).parents[2] / "configs/images/smnist.yaml"
@@ -22,24 +18,9 @@ CONFIG = Path(__file__).parents[2] / "configs/images/smnist.yaml"
 PEERS = ("transformer", "gru", "dilated")
 LEARNING_RATES = {"transformer": 1e-3, "gru": 2e-3, "dilated": 5e-3}
 WEIGHT_DECAY = 0.01
-"""Of the matrices of the peers; what the config says is that of the Terminator."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A network that is ready to be trained.
-
-    Attributes:
-        model: From sequences `(B, 1, L)` to class scores.
-        groups: Its parameters, with peak learning rates and decays.
-        loss: Of the model, inputs and classes.
-        options: What it was built with, for the reader.
-    """
-
-    model: nn.Module
-    groups: list[dict[str, Any]]
-    loss: Callable[[nn.Module, Tensor, Tensor], Tensor]
-    options: dict[str, Any]
+"""Of the matrices of the peers; the Terminator has the weight decay of the config."""
+OPTIONS = ("lr", "slow_lr", "weight_decay", "label_smoothing", "slow_neural_loss_weight", "warmup", "ema_decay")
+"""Options of the config that are passed on to the classifiers."""
 
 
 def smnist_options() -> dict[str, Any]:
@@ -56,80 +37,48 @@ def load_data(options: dict[str, Any], *, root: Path, seed: int) -> MNIST:
         seed: Seed of the order of the batches.
 
     Returns:
-        The data, with their parts.
+        The data, with their splits.
     """
     data = MNIST(**{**options["data"]["init_args"], "root": root, "seed": seed})
     data.setup()
     return data
 
 
-def make_terminator(options: dict[str, Any], data: MNIST) -> Contender:
-    """Build what the config names, with its own learning rates.
-
-    Args:
-        options: Options of the config.
-        data: The data.
-
-    Returns:
-        The contender.
-    """
-    backbone_options = options["model"]["backbone"]["init_args"]
-    backbone = Terminator(data.num_spatial_dims, data.in_channels, size=data.size, **backbone_options)
-    model_options = {name: value for name, value in options["model"].items() if name != "backbone"}
-    model = Classifier(backbone, num_classes=data.num_classes, **model_options)
-
-    def loss(model: Classifier, x: Tensor, y: Tensor) -> Tensor:
-        hyper_kernels = model.backbone.hyper_kernels()
-        logits = model(x, hyper_kernels=hyper_kernels)
-        slow_loss = model.slow_neural_loss_weight * slow_neural_loss(hyper_kernels)
-        return cross_entropy(logits, y, label_smoothing=model.label_smoothing) + slow_loss
-
-    told = {"channels": list(backbone.channels), "lr": model.lr, "weight_decay": model.weight_decay}
-    return Contender(model=model, groups=model.parameter_groups(), loss=loss, options=told)
-
-
-def make_peer(name: str, options: dict[str, Any], data: MNIST, *, parameters: int, lr: float) -> Contender:
-    """Build a peer of the same size, which shares label smoothing with the Terminator.
-
-    Args:
-        name: One of `PEERS`.
-        options: Options of the config.
-        data: The data.
-        parameters: Parameters of the Terminator.
-        lr: Peak learning rate.
-
-    Returns:
-        The contender.
-    """
-    (length,), num_classes = data.size, data.num_classes
-    builders: dict[str, Callable[[int], nn.Module]] = {
-        "transformer": partial(Transformer, length=length, num_classes=num_classes),
-        "gru": partial(GRU, num_classes=num_classes),
-        "dilated": partial(DilatedConvolutions, num_classes=num_classes),
-    }
-    model, width = of_size(builders[name], widths=range(1, 1025), parameters=parameters)
-    label_smoothing = options["model"]["label_smoothing"]
-
-    def loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(model(x), y, label_smoothing=label_smoothing)
-
-    told = {"width": width, "lr": lr, "weight_decay": WEIGHT_DECAY}
-    return Contender(model=model, groups=param_groups(model, lr=lr, weight_decay=WEIGHT_DECAY), loss=loss, options=told)
-
-
-def make_contender(name: str, options: dict[str, Any], data: MNIST, *, lr: float | None) -> Contender:
-    """Build one contender.
+def make_contender(
+    name: str, options: dict[str, Any], data: MNIST, *, lr: float | None
+) -> tuple[TimedClassifier, dict[str, Any]]:
+    """Build a classifier; a peer has as many parameters as the Terminator of the config, within 10%.
 
     Args:
         name: `terminator` or one of `PEERS`.
         options: Options of the config.
         data: The data.
-        lr: Peak learning rate of a peer; the Terminator has that of the config.
+        lr: Peak learning rate of a peer; `None` for that of `LEARNING_RATES`. The Terminator has that of the config.
 
     Returns:
-        The contender.
+        The classifier, and what the results tell of its size and its rates.
     """
-    terminator = make_terminator(options, data)
+    backbone_options = options["model"]["backbone"]["init_args"]
+    shared = {option: options["model"][option] for option in OPTIONS if option in options["model"]}
+
+    def classify(backbone: nn.Module, **own: Any) -> TimedClassifier:
+        return TimedClassifier(backbone, num_classes=data.num_classes, **{**shared, **own})
+
+    backbone = Terminator(data.num_spatial_dims, data.in_channels, size=data.size, **backbone_options)
+    terminator = classify(backbone)
+    told = {"lr": terminator.lr, "weight_decay": terminator.weight_decay}
     if name == "terminator":
-        return terminator
-    return make_peer(name, options, data, parameters=num_parameters(terminator.model), lr=lr or LEARNING_RATES[name])
+        return terminator, {"channels": list(backbone.channels), **told}
+    (length,) = data.size
+    networks: dict[str, Callable[[int], nn.Module]] = {
+        "transformer": partial(Transformer, length=length),
+        "gru": GRU,
+        "dilated": DilatedConvolutions,
+    }
+    told = {"lr": lr or LEARNING_RATES[name], "weight_decay": WEIGHT_DECAY}
+    peer, width = of_size(
+        lambda width: classify(networks[name](width), **told),
+        widths=range(1, 1025),
+        parameters=num_parameters(terminator),
+    )
+    return peer, {"width": width, **told}

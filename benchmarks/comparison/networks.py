@@ -1,56 +1,80 @@
-"""The peers: from sequences `(B, 1, L)` to class scores, each with one width to choose and the mean over positions."""
+"""The peers: backbones from sequences `(B, 1, L)` to features `(B, C, L)`, each with one width to choose."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 SIZE_TOLERANCE = 0.1
 """How far the parameters of a peer may be from ours."""
 
 
-class Transformer(nn.Module):
+class Peer(nn.Module):
+    """A backbone of sequences without padding.
+
+    Attributes:
+        out_channels: Channels C of the features.
+    """
+
+    out_channels: int
+
+    def features(self, x: Tensor) -> Tensor:
+        """Compute the features of ``(B, 1, L)``."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Compute the features; all positions must be filled."""
+        if lengths is not None:
+            raise ValueError(f"lengths must be None: {type(self).__name__} takes no padding, got {lengths}")
+        return self.features(x)
+
+
+class Transformer(Peer):
     """Two pre-norm encoder layers, 64 wide, of four heads, with fixed sinusoidal positions.
 
     Heads of 16 channels run at full speed, others do not; so what sets the size is the feed-forward part. Two layers
     were faster than four narrower ones.
     """
 
-    def __init__(self, feed_forward_width: int, *, length: int, num_classes: int) -> None:
+    def __init__(self, feed_forward_width: int, *, length: int) -> None:
         super().__init__()
-        width, num_heads, num_layers = 64, 4, 2
+        self.out_channels = width = 64
+        num_heads, num_layers = 4, 2
         self.embedding = nn.Linear(1, width)
         self.register_buffer("positions", sinusoids(length, width))
         layer = nn.TransformerEncoderLayer(
             width, num_heads, feed_forward_width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(width), enable_nested_tensor=False)
-        self.head = nn.Linear(width, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Score the classes of ``(B, 1, L)``."""
-        return self.head(self.encoder(self.embedding(x.mT) + self.positions).mean(dim=1))
+    def features(self, x: Tensor) -> Tensor:
+        """Compute the features of ``(B, 1, L)``."""
+        return self.encoder(self.embedding(x.mT) + self.positions).mT
 
 
-class GRU(nn.Module):
+class GRU(Peer):
     """One recurrent layer."""
 
-    def __init__(self, width: int, *, num_classes: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
+        self.out_channels = width
         self.layer = nn.GRU(1, width, batch_first=True)
-        self.head = nn.Linear(width, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Score the classes of ``(B, 1, L)``."""
-        return self.head(self.layer(x.mT)[0].mean(dim=1))
+    def features(self, x: Tensor) -> Tensor:
+        """Compute the features of ``(B, 1, L)``."""
+        return self.layer(x.mT)[0].mT
 
 
-class DilatedConvolutions(nn.Module):
+class DilatedConvolutions(Peer):
     """Nine residual blocks of three taps, the taps 1, 2, 4, ..., 256 positions apart: each output sees 1,023 inputs."""
 
-    def __init__(self, width: int, *, num_classes: int, num_blocks: int = 9) -> None:
+    def __init__(self, width: int, *, num_blocks: int = 9) -> None:
         super().__init__()
+        self.out_channels = width
         self.embedding = nn.Conv1d(1, width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -62,14 +86,13 @@ class DilatedConvolutions(nn.Module):
             for block in range(num_blocks)
         )
         self.norm = nn.BatchNorm1d(width)
-        self.head = nn.Linear(width, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Score the classes of ``(B, 1, L)``."""
+    def features(self, x: Tensor) -> Tensor:
+        """Compute the features of ``(B, 1, L)``."""
         features = self.embedding(x)
         for block in self.blocks:
             features = features + block(features)
-        return self.head(self.norm(features).mean(dim=2))
+        return self.norm(features)
 
 
 def sinusoids(length: int, width: int) -> Tensor:
@@ -84,7 +107,7 @@ def num_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def of_size(build: Callable[[int], nn.Module], *, widths: Sequence[int], parameters: int) -> tuple[nn.Module, int]:
+def of_size(build: Callable[[int], Network], *, widths: Sequence[int], parameters: int) -> tuple[Network, int]:
     """Build the network whose number of parameters is nearest to the one wanted.
 
     Args:

@@ -9,16 +9,17 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.results.summary import mean_and_spread
+from tasks.results.summary import Summary, mean_and_spread
 
-# Okabe and Ito's colours, which colour-blind people tell apart; the marker says it a second time.
+# Okabe and Ito's colors, which color-blind people tell apart; the marker says it a second time.
 STYLES = {
     "terminator": ("Terminator", "#D55E00", "o"),
     "transformer": ("Transformer", "#0072B2", "s"),
     "gru": ("GRU", "#009E73", "^"),
     "dilated": ("dilated convolutions", "#CC79A7", "D"),
 }
-SHARED = ("seconds", "warmup", "gradient_clip", "ema_decay", "label_smoothing", "batch_size", "part_sizes")
+SHARED = ("trained_by", "seconds", "warmup", "gradient_clip", "ema_decay", "label_smoothing", "batch_size",
+          "split_sizes")  # fmt: skip
 
 Documents = list[dict[str, Any]]
 
@@ -82,7 +83,7 @@ def markdown(documents: Documents, *, picture: str) -> str:
     first = documents[0]
     facts = first["environment"]
     commits = sorted({_commit(document) for document in documents})
-    sizes = first["part_sizes"]
+    sizes = first["split_sizes"]
     averaged = f"weights averaged with decay {first['ema_decay']:g}, " if first["ema_decay"] is not None else ""
     lines = [
         "# Accuracy within equal seconds",
@@ -93,7 +94,8 @@ def markdown(documents: Documents, *, picture: str) -> str:
         f"{first['seconds']:,.0f} seconds of training for each network (validation is not counted), "
         f"{facts['device']}, {facts['threads']} {'thread' if facts['threads'] == 1 else 'threads'}, "
         f"torch {facts['torch']}, commit {', '.join(commits)}.",
-        f"For all: AdamW, one cycle over the seconds, batches of {first['batch_size']}, label smoothing "
+        f"Each network was trained by {first['trained_by']}: AdamW, "
+        f"one cycle over the seconds, batches of {first['batch_size']}, label smoothing "
         f"{first['label_smoothing']:g}, gradients clipped at {first['gradient_clip']:g}, {averaged}the weights at the "
         "end are tested, once. The learning rates are each network's own.",
         "",
@@ -102,14 +104,14 @@ def markdown(documents: Documents, *, picture: str) -> str:
     ]
     for name, group in _groups(documents).items():
         last = [document["curve"][-1] for document in group]
+        summary = Summary.of([_outcome(document) for document in group])
         rates = sorted({f"{document['lr']:g}" for document in group})
         lines.append(
             f"| {STYLES[name][0]} | {group[0]['parameters']:,} | {', '.join(rates)} "
             f"| {mean(point['steps'] for point in last):,.0f} "
             f"| {mean(point['samples'] / point['seconds'] for point in last):,.0f} "
             f"| {mean_and_spread([_half_time(document) for document in group])} "
-            f"| {mean_and_spread([document['test']['accuracy'] for document in group])} "
-            f"| {', '.join(map(_seed, group))} |"
+            f"| {summary.score} | {summary.seeds} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -127,11 +129,11 @@ def plot(path: Path, documents: Documents) -> None:
         figure = Figure(figsize=(7.5, 4.5), layout="constrained")
         axes = figure.subplots()
         for document in documents:
-            _, colour, marker = STYLES[document["network"]]
+            _, color, marker = STYLES[document["network"]]
             seconds = [0.0, *(point["seconds"] for point in document["curve"])]
-            # before the first step, a guess
+            # Before the first step: a guess.
             accuracies = [10.0, *(100 * point["accuracy"] for point in document["curve"])]
-            axes.plot(seconds, accuracies, color=colour, marker=marker, markersize=4, linewidth=1.6)
+            axes.plot(seconds, accuracies, color=color, marker=marker, markersize=4, linewidth=1.6)
         budget = documents[0]["seconds"]
         axes.set(xlabel="seconds of training", ylabel="validation accuracy (percent)", xlim=(0, 1.01 * budget))
         axes.set(ylim=(0, 101), title="Sequential MNIST, networks of the same size")
@@ -148,8 +150,8 @@ def _name_lines(axes: Axes, documents: Documents) -> None:
     for name, end in sorted(ends.items(), key=lambda item: -item[1]):
         # Names that would overlap move down.
         height = end if height is None else min(end, height - apart)
-        text, colour, _ = STYLES[name]
-        axes.annotate(text, (1.0, height), xycoords=("axes fraction", "data"), xytext=(8, 0), color=colour,
+        text, color, _ = STYLES[name]
+        axes.annotate(text, (1.0, height), xycoords=("axes fraction", "data"), xytext=(8, 0), color=color,
                       textcoords="offset points", va="center", fontweight="bold", annotation_clip=False)  # fmt: skip
 
 
@@ -171,9 +173,11 @@ def _half_time(document: dict[str, Any]) -> float:
     return next(reached, curve[-1]["accuracy"])
 
 
-def _seed(document: dict[str, Any]) -> str:
+def _outcome(document: dict[str, Any]) -> dict[str, Any]:
     last = document["curve"][-1]
-    return f"{document['seed']} (diverged after {last['seconds']:.0f} s)" if last["diverged"] else str(document["seed"])
+    state = f"(diverged after {last['seconds']:.0f} s)" if last["diverged"] else ""
+    accuracy = document["test"]["accuracy"]
+    return {"seed": document["seed"], "accuracy": accuracy, "seconds": last["seconds"], "state": state}
 
 
 def _commit(document: dict[str, Any]) -> str:

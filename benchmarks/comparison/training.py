@@ -1,129 +1,165 @@
 """Training for a number of seconds, whatever number of steps that is."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
 
-from benchmarks.comparison.contenders import Contender
 from benchmarks.timing import synchronize
 from tasks.data.batches import Batch
-from tasks.learning.schedules import along_cosine
+from tasks.learning.classifier import Classifier, NonFiniteLossError
+from tasks.learning.schedules import one_cycle
+from tasks.learning.score import Score
+from tasks.training.warning_filters import quiet
 
-Point = dict[str, float]
+Point = dict[str, Any]
+
+# More than any training takes: the seconds end it. The schedule reads the share of the seconds in as many steps.
+NEVER, STEPS_OF_CYCLE = 10**9, 10**6
 
 
-def rate_factor(share: float, *, warmup: float) -> float:
-    """Rise along a cosine from 1/25 to 1, then fall along a cosine to 1/250,000: one cycle, over time instead of steps.
+class TimedClassifier(Classifier):
+    """The classifier of all tasks, with two differences: the seconds set its learning rate, and divergence is a result.
+
+    Where loss or gradient are infinite or NaN, the weights stay as they were.
 
     Args:
-        share: Share of the seconds that are spent, 0 to 1; more counts as 1.
-        warmup: Share of the seconds spent rising.
-
-    Returns:
-        The factor on the peak learning rate.
+        backbone: Any backbone.
+        options: Options of `Classifier`.
     """
-    share = min(share, 1.0)
-    if share < warmup:
-        return along_cosine(1 / 25, 1.0, share / warmup)
-    return along_cosine(1.0, 1 / 250_000, (share - warmup) / (1 - warmup) if warmup < 1 else 1.0)
+
+    def __init__(self, backbone: torch.nn.Module, **options: Any) -> None:
+        # A factor of 1 at each step: the peak stays in the groups, and `SecondsLimit` multiplies it.
+        super().__init__(backbone, **{**options, "schedule": "constant", "warmup": 0.0})
+        self.diverged = False
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Compute the loss; a constant, whose step changes nothing, where it is infinite or NaN."""
+        try:
+            return super().training_step(batch, batch_idx)
+        except NonFiniteLossError:
+            self.diverged = True
+            return torch.zeros((), device=self.device, requires_grad=True)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Drop gradients that are infinite or NaN: the optimizer leaves parameters without a gradient alone."""
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        if not get_total_norm(gradients).isfinite():
+            self.diverged = True
+            optimizer.zero_grad()
+
+
+class SecondsLimit(Callback):
+    """End the training when the seconds are spent, and validate on the way; validation is not counted.
+
+    The learning rates follow one cycle over the seconds.
+
+    Args:
+        seconds: Seconds of training: loading, forward, backward and step.
+        warmup: Share of the seconds in which the learning rate rises.
+        num_points: Validations, evenly spread over the seconds; the last when all are spent.
+    """
+
+    def __init__(self, *, seconds: float, warmup: float, num_points: int) -> None:
+        self.seconds, self.warmup, self.num_points = seconds, warmup, num_points
+        self.curve: list[Point] = []
+        self.steps, self.samples = 0, 0
+        self._earlier, self._since = 0.0, 0.0
+
+    @property
+    def spent(self) -> float:
+        """Seconds of training so far."""
+        return self._earlier + time.perf_counter() - self._since
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rates by the share of the seconds that is spent."""
+        share = min(self.spent / self.seconds, 1.0)
+        factor = one_cycle(round(share * (STEPS_OF_CYCLE - 1)), total_steps=STEPS_OF_CYCLE, warmup=self.warmup)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count, and decide whether to validate and whether to stop."""
+        if not pl_module.diverged:
+            self.steps, self.samples = self.steps + 1, self.samples + len(batch["y"])
+        due = self.seconds * (len(self.curve) + 1) / self.num_points
+        if self.spent >= due:
+            synchronize()
+        spent = self.spent
+        # Lightning validates when the number of batches is a multiple of this.
+        trainer.val_check_batch = 1 if spent >= due else NEVER
+        trainer.should_stop = spent >= self.seconds or pl_module.diverged
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._earlier = self.spent
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep a point of the curve, and start the clock again."""
+        point = {"seconds": round(self._earlier, 2), "steps": self.steps, "samples": self.samples}
+        self.curve.append(point | {"diverged": pl_module.diverged} | score(pl_module))
+        word = ", diverged" if pl_module.diverged else ""
+        accuracy = f"validation {100 * self.curve[-1]['accuracy']:.2f}%{word}"
+        print(f"  {self._earlier:7.1f} s  step {self.steps:,}  {accuracy}", flush=True)
+        self._since = time.perf_counter()
 
 
 def train(
-    contender: Contender,
-    train_batches: DataLoader[Batch],
-    val_batches: DataLoader[Batch],
+    model: TimedClassifier,
+    data: LightningDataModule,
     *,
     seconds: float,
     warmup: float,
     gradient_clip: float,
-    ema_decay: float | None,
     num_points: int = 8,
-) -> tuple[nn.Module, list[Point]]:
-    """Train until the seconds are spent; what validation takes is not counted.
+    accelerator: str = "auto",
+) -> tuple[list[Point], dict[str, Any]]:
+    """Train until the seconds are spent, then test once.
 
     Args:
-        contender: What to train.
-        train_batches: Training part, in a new order each epoch.
-        val_batches: Validation part.
-        seconds: Seconds of training: loading, forward, backward and step.
+        model: What to train; it leaves with the weights that are tested.
+        data: Data that are set up.
+        seconds: Seconds of training.
         warmup: Share of the seconds in which the learning rate rises.
         gradient_clip: Largest norm of the gradient.
-        ema_decay: Decay of the average of the weights, which is then what is validated; `None` for none.
-        num_points: Validations, evenly spread over the seconds; the last when all are spent.
+        num_points: Validations, evenly spread over the seconds.
+        accelerator: Lightning's accelerator.
 
     Returns:
-        What to test, and one point of the curve for each validation. Where a gradient is infinite or undefined,
-        training ends before that step, and the last point says `diverged`: that is a result, too.
+        One point of the curve for each validation, and the score on the test split. Where a loss or a gradient is
+        infinite or NaN, training ends before that step, and the last point says `diverged`.
     """
-    model, device = contender.model, next(contender.model.parameters()).device
-    optimizer = torch.optim.AdamW(contender.groups, fused=True)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    average = None
-    if ema_decay is not None:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
-    scored = average.module if average else model
-    batches, curve = _endless(train_batches), []
-    spent, steps, samples, diverged = 0.0, 0, 0, False
-    model.train()
-    while spent < seconds and not diverged:
-        started = time.perf_counter()
-        x, y = _inputs(next(batches), device)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * rate_factor(spent / seconds, warmup=warmup)
-        optimizer.zero_grad()
-        contender.loss(model, x, y).backward()
-        diverged = not nn.utils.clip_grad_norm_(model.parameters(), gradient_clip).isfinite()
-        if not diverged:
-            optimizer.step()
-            steps, samples = steps + 1, samples + len(y)
-            if average:
-                average.update_parameters(model)
-        due = seconds * (len(curve) + 1) / num_points
-        if spent + time.perf_counter() - started >= due:
-            synchronize()
-        spent += time.perf_counter() - started
-        if diverged or spent >= due:
-            point = {"seconds": round(spent, 2), "steps": steps, "samples": samples, "diverged": diverged}
-            curve.append(point | score(scored, val_batches))
-            word = ", diverged" if diverged else ""
-            print(f"  {spent:7.1f} s  step {steps:,}  validation {100 * curve[-1]['accuracy']:.2f}%{word}", flush=True)
-    return scored, curve
+    limit = SecondsLimit(seconds=seconds, warmup=warmup, num_points=num_points)
+    with quiet():
+        trainer = Trainer(
+            accelerator=accelerator, devices=1, max_epochs=-1, max_steps=NEVER, gradient_clip_val=gradient_clip,
+            check_val_every_n_epoch=None, val_check_interval=NEVER, num_sanity_val_steps=0, callbacks=[limit],
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            use_distributed_sampler=False,
+        )  # fmt: skip
+        trainer.fit(model, datamodule=data)
+        trainer.test(model, datamodule=data, verbose=False)
+    return limit.curve, score(model)
 
 
-@torch.no_grad()
-def score(model: nn.Module, batches: DataLoader[Batch]) -> dict[str, Any]:
-    """Count what a model gets right.
+def score(model: Classifier) -> dict[str, Any]:
+    """Count what the last evaluation got right.
 
     Args:
-        model: The model; it is left in the mode that it came in.
-        batches: The part to score.
+        model: The model.
 
     Returns:
         `accuracy`, `correct` and `n`.
     """
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
-    correct, n = 0, 0
-    for batch in batches:
-        x, y = _inputs(batch, device)
-        correct += int((model(x).argmax(dim=1) == y).sum())
-        n += len(y)
-    model.train(training)
-    return {"accuracy": correct / n, "correct": correct, "n": n}
-
-
-def _endless(batches: DataLoader[Batch]) -> Iterator[Batch]:
-    epoch = 0
-    while True:
-        batches.sampler.set_epoch(epoch)
-        yield from batches
-        epoch += 1
-
-
-def _inputs(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    return batch["x"].to(device), batch["y"].to(device)
+    found = Score.of(model.evaluated(), model.head)
+    return {"accuracy": found.metrics["accuracy"], "correct": found.correct, "n": found.num_samples}

@@ -1,8 +1,8 @@
-import itertools
 import json
 import math
 import re
 from math import cos, sin
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.comparison import training
-from benchmarks.comparison.contenders import LEARNING_RATES, PEERS, Contender, make_contender, smnist_options
+from benchmarks.comparison.contenders import LEARNING_RATES, PEERS, make_contender, smnist_options
 from benchmarks.comparison.networks import (
     GRU,
     DilatedConvolutions,
@@ -20,9 +20,13 @@ from benchmarks.comparison.networks import (
     sinusoids,
 )
 from benchmarks.comparison.report import STYLES, markdown, read_documents, write_report
-from benchmarks.comparison.training import rate_factor, score, train
-from tasks.data.batches import TensorBatches, batch_loader
+from benchmarks.comparison.training import STEPS_OF_CYCLE, TimedClassifier, score, train
+from tasks.data.batches import TensorBatches
+from tasks.data.data_module import InMemoryDataModule
+from tasks.learning.classifier import Classifier
+from tasks.learning.schedules import one_cycle
 
+ROOT = Path(__file__).parents[2]
 DATA = SimpleNamespace(num_spatial_dims=1, in_channels=1, size=(784,), num_classes=10)
 
 
@@ -36,25 +40,34 @@ def options():
 
 @pytest.mark.parametrize("name", ["terminator", *PEERS])
 def test_every_network_scores_the_classes_of_sequences_and_every_parameter_learns(options, name):
-    contender = make_contender(name, options, DATA, lr=None)
+    model, _ = make_contender(name, options, DATA, lr=None)
     x, y = torch.randn(2, 1, 784), torch.tensor([3, 7])
-    assert contender.model(x).shape == (2, 10)
-    contender.loss(contender.model, x, y).backward()
-    assert [name for name, parameter in contender.model.named_parameters() if parameter.grad is None] == []
-    grouped = [id(parameter) for group in contender.groups for parameter in group["params"]]
-    assert sorted(grouped) == sorted(map(id, contender.model.parameters()))
+    assert isinstance(model, Classifier) and model(x).shape == (2, 10)
+    model.train_loss(model(x), y).backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    grouped = [id(parameter) for group in model.parameter_groups() for parameter in group["params"]]
+    assert sorted(grouped) == sorted(map(id, model.parameters()))
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_has_as_many_parameters_as_the_terminator_within_a_tenth(options, name):
-    ours = num_parameters(make_contender("terminator", options, DATA, lr=None).model)
-    assert abs(num_parameters(make_contender(name, options, DATA, lr=None).model) - ours) <= 0.1 * ours
+    ours = num_parameters(make_contender("terminator", options, DATA, lr=None)[0])
+    assert abs(num_parameters(make_contender(name, options, DATA, lr=None)[0]) - ours) <= 0.1 * ours
 
 
 def test_the_terminator_is_that_of_the_config_and_a_peer_has_its_own_rate(options):
-    assert make_contender("terminator", options, DATA, lr=None).options["lr"] == options["model"]["lr"]
-    assert make_contender("gru", options, DATA, lr=None).options["lr"] == LEARNING_RATES["gru"]
-    assert {group["lr"] for group in make_contender("gru", options, DATA, lr=0.25).groups} == {0.25}
+    terminator, told = make_contender("terminator", options, DATA, lr=None)
+    assert told["lr"] == terminator.lr == options["model"]["lr"]
+    assert make_contender("gru", options, DATA, lr=None)[1]["lr"] == LEARNING_RATES["gru"]
+    gru, told = make_contender("gru", options, DATA, lr=0.25)
+    assert {group["lr"] for group in gru.parameter_groups()} == {told["lr"]} == {0.25}
+    smoothing = {"label_smoothing": options["model"]["label_smoothing"]}
+    assert gru.train_loss.keywords == terminator.train_loss.keywords == smoothing
+
+
+def test_a_peer_takes_no_padding():
+    with pytest.raises(ValueError, match="lengths must be None: GRU takes no padding"):
+        GRU(4)(torch.randn(1, 1, 5), lengths=torch.tensor([3]))
 
 
 def test_of_the_sizes_that_there_are_the_nearest_is_built():
@@ -73,31 +86,19 @@ def test_positions_are_marked_by_sines_and_cosines_of_falling_frequencies():
 
 
 def test_the_last_output_of_the_dilated_convolutions_sees_the_whole_image():
-    network = DilatedConvolutions(2, num_classes=3).eval()
+    network = DilatedConvolutions(2).eval()
     x = torch.zeros(1, 1, 784, requires_grad=True)
-    features = network.embedding(x)
-    for block in network.blocks:
-        features = features + block(features)
-    features[0, :, 392].sum().backward()
+    network(x)[0, :, 392].sum().backward()
     assert (x.grad[0, 0] != 0).sum() == 784
 
 
-@pytest.mark.parametrize("network", [GRU(4, num_classes=3), Transformer(4, length=50, num_classes=3)])
+@pytest.mark.parametrize("network", [GRU(4), Transformer(4, length=50)])
 def test_the_order_of_the_pixels_counts(network):
     x = torch.randn(1, 1, 50)
-    assert not torch.allclose(network(x), network(x.flip(2)), atol=1e-6)
+    assert not torch.allclose(network(x).mean(dim=2), network(x.flip(2)).mean(dim=2), atol=1e-6)
 
 
 # Training on a clock.
-
-
-def test_the_learning_rate_follows_the_share_of_the_seconds():
-    assert rate_factor(0.0, warmup=0.3) == pytest.approx(1 / 25)
-    assert rate_factor(0.15, warmup=0.3) == pytest.approx((1 + 1 / 25) / 2)
-    assert rate_factor(0.3, warmup=0.3) == 1
-    assert rate_factor(0.65, warmup=0.3) == pytest.approx(0.5, abs=1e-5)
-    assert rate_factor(1.0, warmup=0.3) == rate_factor(1.7, warmup=0.3) == pytest.approx(1 / 250_000)
-    assert rate_factor(0.0, warmup=0.0) == 1 and rate_factor(1.0, warmup=1.0) == pytest.approx(1 / 250_000)
 
 
 class Clock:
@@ -111,40 +112,70 @@ class Clock:
         return self.now
 
 
+class Data(InMemoryDataModule):
+    num_spatial_dims, in_channels, size, class_names = 1, 1, (4,), ("low", "high")
+
+    def read_splits(self):
+        labels = torch.arange(12) % 2
+        x = torch.randn(12, 1, 4, generator=torch.Generator().manual_seed(0)) + 3 * labels[:, None, None]
+        return dict.fromkeys(("train", "val", "test"), TensorBatches(x=x, y=labels, index=torch.arange(12)))
+
+
+class Network(nn.Module):
+    """A linear map, whose features or whose gradient become NaN after some steps."""
+
+    out_channels = 2
+
+    def __init__(self, fault, after):
+        super().__init__()
+        self.layer, self.fault, self.after, self.steps, self.weights = nn.Conv1d(1, 2, 1), fault, after, 0, None
+
+    def forward(self, x, *, lengths=None):
+        y = self.layer(x)
+        if self.training:
+            self.steps += 1
+            if self.steps > self.after:
+                self.weights = self.weights or [weight.detach().clone() for weight in self.parameters()]
+                y = y * math.nan if self.fault == "loss" else y + (self.layer.weight.sum() * 0).square().sqrt()
+        return y
+
+
+class RecordingClassifier(TimedClassifier):
+    """Keep the learning rate of each step."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.rates = []
+
+    def on_before_optimizer_step(self, optimizer):
+        super().on_before_optimizer_step(optimizer)
+        self.rates.append(optimizer.param_groups[0]["lr"])
+
+
 @pytest.fixture
 def trained(monkeypatch):
-    """Train a linear network for 40 seconds, each validation taking 1,000 more."""
-    clock = Clock()
+    """Train a linear network for 80 seconds, each validation taking 1,000 more."""
+    clock, factors = Clock(), []
     monkeypatch.setattr(training, "time", clock)
-    scored = []
 
-    def scored_slowly(model, batches):
+    def scored_slowly(model):
         clock.now += 1000.0
-        scored.append(model)
-        return score(model, batches)
+        return score(model)
+
+    def cycle(step, **options):
+        factors.append((step, options))
+        return one_cycle(step, **options)
 
     monkeypatch.setattr(training, "score", scored_slowly)
+    monkeypatch.setattr(training, "one_cycle", cycle)
 
-    def run(ema_decay=None, diverges_after=math.inf):
+    def run(fault="loss", after=math.inf, ema_decay=None):
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-        groups = [{"params": list(model.parameters()), "lr": 0.5}]
-
-        num_losses = itertools.count()
-
-        def loss(model, x, y):
-            value = nn.functional.cross_entropy(model(x), y)
-            return value * math.nan if next(num_losses) >= diverges_after else value
-
-        labels = torch.arange(12) % 2
-        x = torch.randn(12, 1, 4) + 3 * labels[:, None, None]
-        part = TensorBatches(x=x, y=labels, index=torch.arange(12))
-        loaders = [batch_loader(part, batch_size=5, seed=seed) for seed in (0, None)]
-        contender = Contender(model=model, groups=groups, loss=loss, options={})
-        final, curve = train(
-            contender, *loaders, seconds=40.0, warmup=0.3, gradient_clip=1.0, ema_decay=ema_decay, num_points=4
-        )
-        return SimpleNamespace(final=final, curve=curve, model=model, scored=scored, loader=loaders[1])
+        model = RecordingClassifier(Network(fault, after), num_classes=2, lr=0.5, ema_decay=ema_decay)
+        data = Data(batch_size=5)
+        options = {"seconds": 80.0, "warmup": 0.3, "gradient_clip": 1.0, "num_points": 4, "accelerator": "cpu"}
+        curve, test = train(model, data, **options)
+        return SimpleNamespace(curve=curve, test=test, model=model, factors=factors)
 
     return run
 
@@ -153,33 +184,32 @@ def test_training_ends_when_the_seconds_are_spent_and_validation_costs_none(trai
     told = trained()
     assert len(told.curve) == 4
     for number, point in enumerate(told.curve, start=1):
-        assert 10 * number <= point["seconds"] <= 10 * number + 3
-    assert all(point["samples"] <= 5 * point["steps"] for point in told.curve)
-    assert told.curve[-1]["accuracy"] == 1 and told.curve[-1]["n"] == 12
+        assert 20 * number <= point["seconds"] <= 20 * number + 6
+        assert 4 * point["steps"] - 2 <= point["samples"] <= 4 * point["steps"] + 2
+    assert told.curve[-1]["n"] == 12 and told.test == {"accuracy": 1.0, "correct": 12, "n": 12}
 
 
-def test_what_is_scored_is_the_network_or_the_average_of_its_weights(trained):
+def test_the_learning_rate_follows_one_cycle_over_the_seconds(trained):
     told = trained()
-    assert told.final is told.model and set(map(id, told.scored)) == {id(told.model)}
-    told = trained(ema_decay=0.9)
-    assert told.final is not told.model and told.scored[-1] is told.final
-    assert not torch.equal(told.final[1].weight, told.model[1].weight)
+    steps = [step for step, _ in told.factors]
+    assert steps == sorted(steps) and steps[0] < 0.1 * STEPS_OF_CYCLE and steps[-1] > 0.9 * STEPS_OF_CYCLE
+    assert all(options == {"total_steps": STEPS_OF_CYCLE, "warmup": 0.3} for _, options in told.factors)
+    assert told.model.rates == [0.5 * one_cycle(step, total_steps=STEPS_OF_CYCLE, warmup=0.3) for step in steps]
 
 
-def test_a_network_whose_gradient_is_no_number_is_scored_as_it_was_and_trains_no_further(trained):
-    told = trained(diverges_after=2)
+def test_the_average_of_the_weights_is_scored_where_there_is_one(trained):
+    plain, averaged = trained(), trained(ema_decay=0.9)
+    assert not torch.equal(plain.model.head.linear.weight, averaged.model.head.linear.weight)
+
+
+@pytest.mark.parametrize("fault", ["loss", "gradient"])
+def test_a_network_whose_loss_or_gradient_is_nan_is_scored_as_it_was_and_trains_no_further(trained, fault):
+    told = trained(fault, after=2)
     assert [point["diverged"] for point in told.curve] == [True]
     assert told.curve[0]["steps"] == 2 and told.curve[0]["samples"] == 10
-    assert all(parameter.isfinite().all() for parameter in told.model.parameters())
+    network = told.model.backbone
+    assert all(map(torch.equal, network.weights, network.parameters()))
     assert not any(point["diverged"] for point in trained().curve)
-
-
-@pytest.mark.parametrize("mode", [True, False])
-def test_scores_count_samples_and_leave_the_mode_alone(trained, mode):
-    told = trained()
-    told.model.train(mode)
-    assert score(told.model, told.loader) == {"accuracy": 1.0, "correct": 12, "n": 12}
-    assert told.model.training is mode
 
 
 # The report.
@@ -195,7 +225,8 @@ def document(network, seed=0, accuracy=0.9, **changed):
     told = {
         "network": network, "parameters": 98544, "seed": seed, "seconds": 600.0, "warmup": 0.3, "gradient_clip": 1.0,
         "ema_decay": None, "label_smoothing": 0.05, "batch_size": 50, "lr": 0.005, "weight_decay": 0.01,
-        "part_sizes": {"train": 54000, "val": 6000, "test": 10000}, "curve": curve,
+        "trained_by": "a trainer",
+        "split_sizes": {"train": 54000, "val": 6000, "test": 10000}, "curve": curve,
         "test": {"accuracy": accuracy, "correct": int(10000 * accuracy), "n": 10000}, "environment": facts,
     }  # fmt: skip
     facts |= changed.pop("environment", {})
@@ -224,7 +255,14 @@ def test_the_report_is_a_table_and_a_picture_beside_the_folder(tmp_path):
         ["Terminator", "98,544", "0.005", "100", "8", "47.50%", "95.00%", "0"],
         ["GRU", "98,544", "0.005", "100", "8", "45.00%", "90.00%", "0"],
     ]
-    for fact in ("54,000 training", "600 seconds", "a machine, 1 thread,", "torch 2.0", "commit 0123456"):
+    for fact in (
+        "trained by a trainer",
+        "54,000 training",
+        "600 seconds",
+        "a machine, 1 thread,",
+        "torch 2.0",
+        "commit 0123456",
+    ):
         assert fact in text
 
 
@@ -264,6 +302,11 @@ def test_a_folder_without_results_is_refused(tmp_path):
         write_report(tmp_path)
 
 
-def test_every_network_has_a_name_and_a_colour_of_its_own():
+def test_every_network_has_a_name_and_a_color_of_its_own():
     assert set(STYLES) == {"terminator", *PEERS}
     assert all(len(set(column)) == len(STYLES) for column in zip(*STYLES.values(), strict=True))
+
+
+def test_the_published_report_is_what_the_published_results_say():
+    folder = ROOT / "benchmarks/results/comparison"
+    assert folder.with_suffix(".md").read_text() == markdown(read_documents(folder), picture="comparison.png")

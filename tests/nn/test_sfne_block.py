@@ -1,8 +1,10 @@
 """The SFNE block against the table of the paper, written as loops, whatever its options."""
 
+import numpy as np
 import pytest
 import torch
 
+from hyperseq import Terminator
 from hyperseq.functional import batch_standardize
 from hyperseq.nn import SFNEBlock
 from tests import cases, reference
@@ -114,32 +116,79 @@ def test_every_part_of_the_table_matters():
     assert block.bottleneck.weight.shape == (4, 9 * 2)
 
 
-@pytest.mark.parametrize(("narrow", "wide"), [(4, 8), (8, 4), (5, 7)])
-def test_at_first_pairs_of_outputs_differ_by_a_rotation_of_what_pairs_of_inputs_differ_by(narrow, wide):
-    """The other branches silenced, the block is linear up to its standardisation, GELU and all."""
+def read(x, paired_input):
+    """Return what a block reads at first: channels, or differences of pairs and a last channel without a partner."""
+    if not paired_input:
+        return x
+    pairs = x.shape[1] // 2
+    return torch.cat([x[:, 0 : 2 * pairs : 2] - x[:, 1 : 2 * pairs : 2], x[:, 2 * pairs :]], dim=1)
+
+
+@pytest.mark.parametrize("paired_input", [False, True], ids=["first", "later"])
+@pytest.mark.parametrize("wide", range(1, 10))
+@pytest.mark.parametrize("narrow", range(1, 10))
+def test_at_first_pairs_of_outputs_differ_by_a_rotation_of_what_the_block_reads(narrow, wide, paired_input):
+    """With the other branches silenced, the block is linear, its standardization and GELU included."""
     torch.manual_seed(0)
-    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, **SMALL).double()
-    pairs, branches = narrow // 2, torch.ones(9, narrow, dtype=torch.float64)
-    branches[8, : 2 * pairs] = 0.0
-    assert block.bottleneck.weight[:, branches.flatten() > 0].abs().max() < 0.3 / (9 * narrow) ** 0.5
+    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, paired_input=paired_input, **SMALL).double()
+    weight = block.bottleneck.weight.detach()
+    assert weight[:, : 8 * narrow].abs().max() < 0.3 / (9 * narrow) ** 0.5
+    from_input = weight[:, 8 * narrow :]
+    assert torch.equal(from_input[1::2], -from_input[0::2][: wide // 2])
+    rotation = from_input[0::2, ::2] if paired_input else from_input[0::2]
+    short = rotation if rotation.shape[0] < rotation.shape[1] else rotation.mT
+    cases.assert_close(short @ short.mT, torch.eye(len(short), dtype=torch.float64), tolerance=1e-6)
+    # as many pairs of outputs as the block reads dimensions: every channel counts as much as any other
+    if rotation.shape[0] >= rotation.shape[1]:
+        cases.assert_close(from_input[0::2].norm(dim=0), torch.ones(narrow, dtype=torch.float64), tolerance=1e-6)
+
     with torch.no_grad():
-        block.bottleneck.weight.mul_(1 - branches.flatten())
+        block.bottleneck.weight[:, : 8 * narrow] = 0
     x = cases.normal(3, narrow, 9)
     # a hyper interaction without scores is half of its input
     block.hyper_interaction = HalfOfTheInput()
-    y = block(x)
-    rotation = block.bottleneck.weight[0 : wide // 2 * 2 : 2, 8 * narrow : 8 * narrow + 2 * pairs : 2]
-    rotated = torch.einsum("oi,bil->bol", rotation, x[:, 0 : 2 * pairs : 2] - x[:, 1 : 2 * pairs : 2]) / 2
-    cases.assert_close(y[:, 0 : wide // 2 * 2 : 2] - y[:, 1 : wide // 2 * 2 : 2], batch_standardize(rotated))
-    short = rotation if wide // 2 < pairs else rotation.mT
-    cases.assert_close(short @ short.mT, torch.eye(len(short), dtype=torch.float64), tolerance=1e-6)
+    y, rotated = block(x), batch_standardize(torch.einsum("oi,bil->bol", rotation, read(x, paired_input)) / 2)
+    pairs = wide // 2
+    cases.assert_close(y[:, 0 : 2 * pairs : 2] - y[:, 1 : 2 * pairs : 2], rotated[:, :pairs])
+    cases.assert_close(y[:, 2 * pairs :], torch.nn.functional.gelu(rotated[:, pairs:]))
 
 
-@pytest.mark.parametrize(("narrow", "wide"), [(1, 4), (4, 1)])
-def test_a_block_without_pairs_starts_as_its_mixing_does(narrow, wide):
+def test_all_blocks_of_a_terminator_but_the_first_read_pairs():
+    blocks = Terminator(1, 1, size=9, channels=[3, 4, 6, 8]).blocks
+    assert [block.paired_input for block in blocks] == [False, True, True]
+
+
+@pytest.mark.parametrize("narrow", range(1, 10))
+@pytest.mark.parametrize("wide", range(1, 10))
+@pytest.mark.parametrize("paired_input", [False, True], ids=["first", "later"])
+def test_at_first_every_channel_is_read(narrow, wide, paired_input):
     torch.manual_seed(0)
-    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, **SMALL)
-    assert block.bottleneck.weight.abs().max() > 0.7 / (9 * narrow) ** 0.5
+    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, paired_input=paired_input, **SMALL)
+    norms = block.bottleneck.weight[:, 8 * narrow :].norm(dim=0)
+    assert norms.min() > 1e-2, norms
+
+
+@pytest.mark.parametrize(("narrow", "wide"), [(2, 4), (4, 8), (8, 4), (6, 6)])
+def test_even_widths_of_a_later_block_spread_one_orthogonal_matrix_over_pairs(narrow, wide, monkeypatch):
+    """These weights were right before the start knew other widths: a seed still draws the same."""
+    drawn, draw = [], torch.nn.init.orthogonal_
+    monkeypatch.setattr(torch.nn.init, "orthogonal_", lambda tensor: drawn.append(draw(tensor).clone()) or tensor)
+    block = SFNEBlock(1, narrow, wide, size=9, num_groups=1, paired_input=True, **SMALL)
+    (differences,) = drawn
+    assert differences.shape == (wide // 2, narrow // 2)
+    spread = torch.kron(differences, torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+    assert torch.equal(block.bottleneck.weight[:, 8 * narrow :], spread)
+
+
+def test_a_printed_block_shows_channels_size_mode_and_start():
+    block = SFNEBlock(2, 4, 8, size=6, mode="matmul", paired_input=True, **SMALL)
+    assert repr(block).startswith("SFNEBlock(\n  2, 4, 8, size=(6, 6), mode='matmul', paired_input=True\n")
+
+
+def test_sizes_and_counts_of_numpy_are_taken():
+    block = SFNEBlock(np.int64(1), np.int64(2), np.int32(4), size=np.int64(6), earlier_channels=np.int64(0), **SMALL)
+    assert block(torch.zeros(2, 2, 6)).shape == (2, 4, 6)
+    assert block.hyper_kernel(np.int64(5)).shape == (1, 2, 5)
 
 
 def test_training_moves_the_running_statistics_and_evaluation_leaves_them():
@@ -196,6 +245,13 @@ def test_gradcheck(training):
         ((1, 2, 4), {"size": 6, "dropout": -0.1}, "dropout must .*, got -0.1"),
         ((1, 2, 4), {"size": 6, "omega_0": 0.0}, "omega_0 must .*, got 0.0"),
         ((1, 2, 4), {"size": 6, "slow_num_layers": 0}, "num_layers must .*, got 0"),
+        ((1, 2, 4), {"size": 6.0}, "size must .*, got .*6.0"),
+        ((True, 2, 4), {"size": 6}, "num_spatial_dims must .*, got True"),
+        ((1, 2, 4.0), {"size": 6}, "out_channels must .*, got 4.0"),
+        ((1, 2, 4), {"size": 6, "omega_0": float("inf")}, "omega_0 must .*finite, got inf"),
+        ((1, 2, 4), {"size": 6, "omega_0": "30"}, "omega_0 must .*, got '30'"),
+        ((1, 2, 4), {"size": 6, "dropout": float("nan")}, "dropout must .*, got nan"),
+        ((1, 2, 4), {"size": 6, "dropout": True}, "dropout must .*, got True"),
     ],
 )
 def test_construction_error_names_argument_rule_and_value(arguments, options, message):
@@ -210,6 +266,8 @@ def test_construction_error_names_argument_rule_and_value(arguments, options, me
         ({"hyper_kernel": torch.zeros(1, 3, 6)}, r"hyper_kernel must .*, got .*\(1, 3, 6\)"),
         ({"earlier": [torch.zeros(2, 3, 6)]}, "earlier must .*0 channels.*, got .*3.*"),
         ({"rate": 0.0}, "rate must .*, got 0.0"),
+        ({"rate": float("inf")}, "rate must .*, got inf"),
+        ({"rate": float("nan")}, "rate must .*, got nan"),
     ],
 )
 def test_call_error_names_argument_rule_and_value(options, message):
