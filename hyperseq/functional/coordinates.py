@@ -1,12 +1,11 @@
 """Coordinates at which a slow network is read."""
 
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
 
-from hyperseq._checks import as_size, is_integer
+from hyperseq._checks import as_size, check_positive
 
 
 def coordinate_grid(
@@ -36,7 +35,7 @@ def coordinate_grid(
         Coordinates ``(d, *size)`` where d is the number of axes.
 
     Raises:
-        ValueError: If a size is not positive or the rate is not above 0.
+        ValueError: If a size is no positive integer, or the rate no finite number above 0.
 
     Example:
         >>> coordinate_grid(3)
@@ -44,12 +43,11 @@ def coordinate_grid(
         >>> coordinate_grid(2, extent=5, rate=2.0)
         tensor([[-1.,  0.]])
     """
-    num_axes = 1 if is_integer(size) else len(size)  # type: ignore[arg-type]
+    num_axes = len(size) if isinstance(size, Sequence) else 1
     positions = as_size(size, num_axes, name="size")
     extents = positions if extent is None else as_size(extent, num_axes, name="extent")
-    if not rate > 0:
-        raise ValueError(f"rate must be above 0, got {rate}")
-    starts = [start] * num_axes if isinstance(start, Real) else list(start)
+    check_positive(rate, name="rate")
+    starts = list(start) if isinstance(start, Sequence) else [start] * num_axes
     # float64 until the end: float32 cannot tell neighbors apart on axes of a few million positions
     axes = [
         2 * (first + rate * torch.arange(n, dtype=torch.float64, device=device)) / (full - 1) - 1

@@ -87,8 +87,8 @@ def _weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
         # The number of stretches is part of a shape here, so that one program serves all sizes.
         count = (size + STRETCH - 1) // STRETCH
         missing = count * STRETCH - size
-        parts = pad(x, (0, missing)).unflatten(-1, (count, STRETCH)).movedim(-2, 0)
-        shares = pad(weights, (0, 0, 0, missing)).unflatten(-2, (count, STRETCH)).movedim(-3, 0)
+        parts = pad(x, (0, missing)).unflatten(-1, (count, STRETCH)).movedim(-2, 0)  # type: ignore[no-untyped-call]
+        shares = pad(weights, (0, 0, 0, missing)).unflatten(-2, (count, STRETCH)).movedim(-3, 0)  # type: ignore[no-untyped-call]
         if weights.dim() < x.dim():
             shares = shares.reshape(count, *(1,) * (x.dim() - weights.dim()), *shares.shape[1:])
         return torch.matmul(parts, shares).sum(0)

@@ -1,5 +1,6 @@
 """Laws of the coordinates that slow networks are read at."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -30,6 +31,12 @@ def test_grid_of_the_training_size_spans_minus_one_to_one(size):
 
 def test_an_integer_means_one_axis():
     assert torch.equal(coordinate_grid(6), coordinate_grid((6,)))
+
+
+def test_integers_and_numbers_of_numpy_are_taken():
+    grid = coordinate_grid(np.int64(3), extent=np.int32(5), rate=np.float64(2.0), start=np.float32(0.0))
+    assert torch.equal(grid, coordinate_grid(3, extent=5, rate=2.0))
+    assert torch.equal(coordinate_grid((np.int64(3), 4)), coordinate_grid((3, 4)))
 
 
 @pytest.mark.parametrize("rate", [1.0, 2.0, 0.5])
@@ -68,6 +75,10 @@ def test_dtype_is_that_asked_for_or_the_default():
         ({"size": 3, "rate": 0.0}, "rate must .*, got 0.0"),
         ({"size": 3, "rate": -1.0}, "rate must .*, got -1.0"),
         ({"size": 3, "rate": float("nan")}, "rate must .*, got nan"),
+        ({"size": 3, "rate": float("inf")}, "rate must .*, got inf"),
+        ({"size": 3.0}, "size must .*, got .*3.0"),
+        ({"size": True}, "size must .*, got .*True"),
+        ({"size": (3, True)}, "size must .*, got .*True"),
     ],
 )
 def test_error_names_argument_rule_and_value(arguments, message):
