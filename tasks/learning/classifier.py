@@ -49,6 +49,11 @@ class Classifier(LightningModule):
         UserError: If backbone or head lack what training asks for, or an option is out of range.
     """
 
+    # Any module that passes the checks: a protocol as annotation would refuse a forward without annotations.
+    backbone: Any
+    head: Any
+    train_loss: Callable[..., Tensor]
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -70,7 +75,7 @@ class Classifier(LightningModule):
             raise UserError(f"ema_decay must lie in [0, 1), got {ema_decay}")
         check_backbone(backbone)
         self.backbone = backbone
-        self.head = head(backbone.out_channels, num_classes)
+        self.head = head(self.backbone.out_channels, num_classes)
         check_head(self.head)
         self.train_loss = self.head.loss
         if label_smoothing:
@@ -192,7 +197,7 @@ class Classifier(LightningModule):
         """Group the parameters with the peak learning rates and the decay of the config."""
         return param_groups(self, lr=self.lr, weight_decay=self.weight_decay, slow_lr=self.slow_lr)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Build the optimizer and its schedule."""
         optimizer = make_optimizer(self.optimizer, self.parameter_groups(), lr=self.lr)
         total_steps = int(self.trainer.estimated_stepping_batches)

@@ -1,9 +1,9 @@
 """How well predictions agree with the data, and how sure that number is."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.stats import binomtest
-from torch import nn
 
 from tasks.learning.predictions import Predictions
 
@@ -21,7 +21,7 @@ class Score:
     num_samples: int
 
     @classmethod
-    def of(cls, predictions: Predictions, head: nn.Module) -> "Score":
+    def of(cls, predictions: Predictions, head: Any) -> "Score":
         """Compute the metrics of a head over all samples.
 
         Args:

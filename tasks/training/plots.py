@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from tasks.training.callbacks.epoch_log import Row
 
 TRAIN, VAL, TEST, INK = "#4c72b0", "#dd8452", "#55a868", "#333333"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning import Trainer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.learning.classifier import Classifier
 from tasks.learning.predictions import Predictions
@@ -30,7 +30,7 @@ class Report:
     Attributes:
         trainer: The trainer that trained.
         model: The trained model; afterwards it has its best weights.
-        data: The data.
+        data: The data module, checked by `check_data_module`.
         run: Folder of the run.
         config: The whole configuration, as plain values.
         seconds: Time that the training took.
@@ -40,7 +40,7 @@ class Report:
 
     trainer: Trainer
     model: Classifier
-    data: LightningDataModule
+    data: Any
     run: RunFolder
     config: dict[str, Any]
     seconds: float
@@ -80,8 +80,9 @@ class Report:
         if counts is not None:
             draw("confusion_matrix.png", plot_confusion_matrix, counts, class_names=self.data.class_names)
         if self.model.has_hyper_kernels:
+            backbone: Any = self.model.backbone
             with torch.no_grad():
-                hyper_kernels = self.model.backbone.hyper_kernels(tuple(self.data.size))
+                hyper_kernels = backbone.hyper_kernels(tuple(self.data.size))
             if hyper_kernels:
                 draw("hyper_kernels.png", plot_hyper_kernels, hyper_kernels)
 
@@ -119,9 +120,7 @@ class Report:
         }
 
 
-def write_predictions(
-    path: Path, table: Predictions, head: nn.Module, sample_names: Sequence[str] | None = None
-) -> None:
+def write_predictions(path: Path, table: Predictions, head: Any, sample_names: Sequence[str] | None = None) -> None:
     """Write one line a sample: `index`, `name` where samples have names, `true`, and the columns of the head.
 
     Args:
@@ -138,7 +137,7 @@ def write_predictions(
     _write_csv(path, [list(columns), *zip(*columns.values(), strict=True)])
 
 
-def count_confusions(table: Predictions, head: nn.Module, num_classes: int) -> Tensor | None:
+def count_confusions(table: Predictions, head: Any, num_classes: int) -> Tensor | None:
     """Count the samples of each pair of true and predicted class.
 
     Args:

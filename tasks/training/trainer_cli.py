@@ -11,10 +11,10 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentParser, Namespace
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.trainer.states import TrainerStatus
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from tasks.console import make_console
@@ -146,7 +146,7 @@ class TrainingCLI(LightningCLI):
             data.prepare_data()
             for stage in ("fit", "test") if self.subcommand == "fit" else (self.subcommand,):
                 data.setup(stage)
-        check_data_module(data, splits=BY_VERB[self.subcommand])
+        check_data_module(data, splits=BY_VERB[str(self.subcommand)])
         options.data = data
         self.config_init = self.parser.instantiate_classes(config)
         self.datamodule = data
@@ -180,7 +180,7 @@ class TrainingCLI(LightningCLI):
             callbacks=[*callbacks, *checkpoint_callbacks(run)], default_root_dir=run.path, **kwargs
         )
 
-    def fit(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
+    def fit(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Train, test the best weights and write the run folder."""
         interrupt, run = signal.getsignal(signal.SIGINT), self.run_folder
         assert run is not None
@@ -209,15 +209,15 @@ class TrainingCLI(LightningCLI):
             print(f"{traceback.format_exc()}hyperseq: the traceback is kept in {run.error}", file=sys.stderr)
             raise SystemExit(1) from error
 
-    def validate(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
+    def validate(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Print the score on the validation split."""
         self._evaluate("validation", model, datamodule)
 
-    def test(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
+    def test(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Print the score on the test split."""
         self._evaluate("test", model, datamodule)
 
-    def predict(self, model: Classifier, datamodule: LightningDataModule, **options: Any) -> None:
+    def predict(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Write predictions into a new file."""
         assert self.checkpoint is not None
         load_weights(model, self.checkpoint)
@@ -252,7 +252,7 @@ class TrainingCLI(LightningCLI):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
 
-    def _evaluate(self, split: str, model: Classifier, data: LightningDataModule) -> None:
+    def _evaluate(self, split: str, model: Classifier, data: Any) -> None:
         assert self.checkpoint is not None
         load_weights(model, self.checkpoint)
         evaluate = self.trainer.validate if split == "validation" else self.trainer.test

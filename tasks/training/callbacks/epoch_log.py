@@ -31,7 +31,7 @@ class EpochLog(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the row of this epoch."""
         told = trainer.callback_metrics
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        row: Row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         row |= {name: float(told[name]) for name in sorted(told, key=_place) if name.startswith(("train/", "val/"))}
         row |= {f"lr/{group.get('name', number)}": group["lr"]
                 for number, group in enumerate(trainer.optimizers[0].param_groups)}  # fmt: skip

@@ -1,5 +1,7 @@
 """A resumed training that follows its config."""
 
+from typing import Any
+
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from tasks.learning.classifier import Classifier
@@ -11,7 +13,7 @@ class LearningRates(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the rates again; Lightning has just restored those of the checkpoint."""
         assert isinstance(pl_module, Classifier)
-        schedule = trainer.lr_scheduler_configs[0].scheduler
+        schedule: Any = trainer.lr_scheduler_configs[0].scheduler
         groups = pl_module.parameter_groups()
         schedule.base_lrs = [group["lr"] for group in groups]
         for group, wanted, factor in zip(trainer.optimizers[0].param_groups, groups, schedule.lr_lambdas, strict=True):

@@ -41,7 +41,7 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
     Returns:
         Names and values, in the order to show them.
     """
-    data, optimizer = trainer.datamodule, trainer.optimizers[0]
+    data, optimizer = trainer.datamodule, trainer.optimizers[0]  # type: ignore[attr-defined]
     splits = ", ".join(f"{count:,} {name}" for name, count in data.split_sizes.items())
     counts = [sum(parameter.numel() for parameter in group["params"]) for group in optimizer.param_groups]
     rows = {
