@@ -123,9 +123,11 @@ def _data(words: list[str]) -> None:
     parser = argparse.ArgumentParser("hyperseq data", description="The public data sets on disk.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, purpose in (("prepare", "fetch what is missing and verify all"), ("check", "verify what is there")):
-        options = verbs.add_parser(verb, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
-        options.add_argument("name", choices=data_sets, help="module of the data set within tasks, or an alias")
-        options.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (%(default)s)")
+        verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
+        verb_parser.add_argument("name", choices=data_sets, help="module of the data set within tasks, or an alias")
+        verb_parser.add_argument(
+            "--root", type=Path, default=Path("data"), help="folder of all data sets (%(default)s)"
+        )
     verbs.choices["prepare"].add_argument("--replace", action="store_true", help="fetch what has a wrong checksum, too")
     options = parser.parse_args(words)
     console, data_set = make_console(), data_sets[options.name]

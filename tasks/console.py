@@ -12,7 +12,8 @@ def make_console(*, stderr: bool = False) -> Console:
     Returns:
         A console; where the output is no terminal, its lines are wide enough to hold any path.
     """
-    # Paths may hold what rich would read as markup, and numbers need no colours.
-    options = {"stderr": stderr, "soft_wrap": True, "markup": False, "emoji": False, "highlight": False}
-    console = Console(**options)
-    return console if console.is_terminal else Console(**options, width=200)
+    # Paths may hold what rich would read as markup, and numbers need no colors.
+    console = Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    return console

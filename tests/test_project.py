@@ -19,8 +19,8 @@ else:
 
 ROOT = Path(__file__).parents[1]
 MIB = 2**20
-# Packages whose module has another name.
-PACKAGES = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow"}
+# Packages that hold a module of another name.
+PACKAGES = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow", "lightning_fabric": "pytorch-lightning"}
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b")  # bracketed so that this line is not found
 
 

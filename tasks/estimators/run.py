@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser, Namespace
@@ -27,10 +28,12 @@ class Run:
     """
 
     def __init__(self, path: Path, model: Classifier, data: LightningDataModule) -> None:
-        self.path, self.model, self._data = path, model, data
+        self.path, self.model = path, model
+        # `check_data_module` requires the attributes that are read here; Lightning's class does not declare them.
+        self._data: Any = data
 
     @cached_property
-    def data(self) -> LightningDataModule:
+    def data(self) -> Any:
         """The data, with what the checkpoint learnt from the training split; read at the first access."""
         _set_up(self._data)
         check_data_module(self._data)
