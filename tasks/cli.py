@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-NEEDED = ("pytorch_lightning", "jsonargparse", "torchmetrics", "sklearn", "matplotlib", "rich", "yaml")
+NEEDED = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
 
 HELP = """usage: hyperseq VERB [options]
 

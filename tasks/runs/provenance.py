@@ -11,7 +11,7 @@ import torch
 import hyperseq
 
 SOURCE = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "jsonargparse", "numpy", "scikit-learn")
+PACKAGES = ("pytorch-lightning", "jsonargparse", "numpy", "scikit-learn")
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Read the versions of Python, of this project and of the packages that a result depends on."""
-    found = {"python": platform.python_version(), "hyperseq": hyperseq.__version__}
+    found = {"python": platform.python_version(), "hyperseq": hyperseq.__version__, "torch": str(torch.__version__)}
+    # The version of torch names its build, such as +cu130; the metadata of the package do not.
     for package in PACKAGES:
         try:
             found[package] = version(package)
