@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ LANGUAGES = ("python", "text", "yaml", *SHELL)
 # A training that a reader starts takes minutes; here one epoch of two batches shows that the command is right.
 CHEAP_FIT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2"]
 READING_LIST_LENGTH = 6
+LINE_LENGTH = 120
+# Each of its blocks needs the blocks above it: tests/test_extending.py follows it from top to bottom.
+FOLLOWED_WHOLE = ROOT / "docs/extending.md"
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,17 @@ class Block:
 
 
 def documents(root=ROOT):
-    files = [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))]
+    files = [
+        root / "README.md",
+        root / "CONTRIBUTING.md",
+        root / "CHANGELOG.md",
+        *sorted((root / "docs").rglob("*.md")),
+    ]
     return [file for file in files if file.is_file()]
+
+
+def followed_by_block():
+    return [file for file in documents() if file != FOLLOWED_WHOLE]
 
 
 def blocks(text):
@@ -85,6 +98,15 @@ def links(text):
 def numbered_links(text):
     """Return what the items of a numbered list begin with a link to."""
     return re.findall(r"^\d+\. \[[^]]*\]\(([^)\s]+)\)", text, flags=re.MULTILINE)
+
+
+def long_lines(text):
+    """Return the numbers of lines that are too long; a row of a table, or a line that is one link, cannot be broken."""
+    return [
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if len(line) > LINE_LENGTH and not line.startswith("|") and not re.fullmatch(r"\W*\[[^]]*\]\(\S+\)\S*", line)
+    ]
 
 
 def broken_links(file):
@@ -160,6 +182,9 @@ class Reader:
                 assert extras <= set(pyproject()["project"]["optional-dependencies"]), f"no such extra: {word}"
 
     def python(self, arguments):
+        if len(arguments) == 1 and (self.folder / arguments[0]).is_file():
+            subprocess.run([sys.executable, *arguments], cwd=self.folder, check=True)
+            return
         assert arguments[:1] == ["-m"], f"python {shlex.join(arguments)} is not tested"
         if arguments[1] == "pytest":
             self.pytest(arguments[2:])
@@ -208,7 +233,7 @@ def document_cases(read):
     """Return the blocks that `read` finds in each document as cases, named by file and line."""
     return [
         pytest.param(block, id=f"{file.relative_to(ROOT)}:{block.line}")
-        for file in documents()
+        for file in followed_by_block()
         for block in read(file.read_text(encoding="utf-8"))
     ]
 
@@ -221,7 +246,11 @@ def yaml_blocks(text):
     return [block for block in blocks(text) if block.language == "yaml"]
 
 
-each_document = pytest.mark.parametrize("file", documents(), ids=lambda file: str(file.relative_to(ROOT)))
+def each_of(files):
+    return pytest.mark.parametrize("file", files, ids=lambda file: str(file.relative_to(ROOT)))
+
+
+each_document = each_of(documents())
 
 
 @each_document
@@ -229,7 +258,7 @@ def test_blocks_name_a_language_that_a_test_reads(file):
     assert {block.language for block in blocks(file.read_text(encoding="utf-8"))} <= set(LANGUAGES)
 
 
-@each_document
+@each_of(followed_by_block())
 def test_python_blocks_run(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_python(file)
@@ -252,6 +281,11 @@ def test_links_lead_somewhere(file):
 
 
 @each_document
+def test_no_line_is_too_long(file):
+    assert long_lines(file.read_text(encoding="utf-8")) == []
+
+
+@each_document
 def test_make_targets_named_in_the_text_exist(file):
     named = re.findall(r"`make (\w+)`", prose(file.read_text(encoding="utf-8")))
     assert set(named) <= set(make_targets())
@@ -269,7 +303,8 @@ def test_ci_runs_the_test_command_of_the_readme():
     readme = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
     typed = [words for block in readme if block.language in SHELL for words in commands(block)]
     assert ["make", "test"] in typed
-    assert ci.read_text(encoding="utf-8").splitlines()[-2:] == ["make lint", "make test"]
+    made = [line.strip() for line in ci.read_text(encoding="utf-8").splitlines() if line.strip().startswith("make ")]
+    assert made == ["make lint", "make test", 'make lint PYTHON="$python"', 'make test PYTHON="$python"']
 
 
 # The machinery above, on planted documents.
@@ -334,6 +369,12 @@ def test_links_into_the_project_are_found_and_checked(tmp_path):
     assert broken_links(file) == ["hyperseq/nn/a.py"]
 
 
+def test_a_long_line_is_found_and_tables_and_links_are_excepted():
+    long = "word " * 30
+    text = f"short\n{long}\n| {long} |\n- [{long}](a.md).\n[a](b.md) {long}\n"
+    assert long_lines(text) == [2, 5]
+
+
 def test_a_section_ends_where_the_next_begins():
     assert links(section(PLANTED, "Reading list")) == ["b.py", "a.py"]
     assert numbered_links(section(PLANTED, "Reading list")) == ["a.py"]
@@ -369,7 +410,7 @@ def test_a_warning_in_a_document_is_an_error(tmp_path):
         ". .venv/bin/activate",
         "python -m pytest tests/test_docs.py",
         ".venv/bin/pytest tests/test_docs.py::test_commands_work",
-        "python -m tasks.speech.torchaudio_import --repair",
+        "python -m benchmarks.depth --plain-start",
         "hyperseq data prepare images.mnist --root data",
         ".venv/bin/hyperseq --help",
     ],
