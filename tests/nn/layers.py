@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from hyperseq import Terminator
+from hyperseq.backbones import ResidualStack
+from hyperseq.functional import Padding
 from hyperseq.nn import (
     BatchStandardization,
     ChannelMixing,
@@ -56,6 +58,33 @@ class Layer:
         """Leaves ``(batch, 4, *size)``."""
         size = self.size if size is None else size
         return [cases.normal(batch, 4, *size, seed=seed, dtype=dtype) for seed in range(self.num_inputs)]
+
+
+class Attention(nn.Module):
+    """A layer ``(B, L, D)`` of one's own, which takes lengths as a tensor."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, 3 * width)
+
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        query, key, value = self.projection(x).chunk(3, dim=-1)
+        scores = query @ key.mT
+        if lengths is not None:
+            hidden = torch.arange(x.shape[1], device=x.device) >= lengths[:, None, None]
+            scores = scores.masked_fill(hidden, float("-inf"))
+        return scores.softmax(-1) @ value
+
+
+class Operator(nn.Module):
+    """A layer ``(B, L, D)`` around an operator of the library, which takes lengths as they were checked."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.operator = GlobalHyperZZW(1, width, size=8, **SLOW)
+
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+        return self.operator(x.mT, x.mT, lengths=lengths).mT
 
 
 SLOW = {"hidden_channels": 8, "num_layers": 2, "omega_0": 3.0}
@@ -139,6 +168,11 @@ LAYERS = {
         lambda: Terminator(2, 4, size=4, channels=[4, 6, 8], mode="matmul", **BLOCK),
         uses_batch="training",
         size=(4, 4),
+    ),
+    "ResidualStack-1d-gated": Layer(lambda: ResidualStack(4, layer=Attention, depth=2, d_model=6)),
+    "ResidualStack-1d-plain": Layer(lambda: ResidualStack(4, layer=Operator, depth=1, d_model=6, mlp="plain")),
+    "ResidualStack-1d-no-stem": Layer(
+        lambda: ResidualStack(4, layer=Attention, depth=1, d_model=4, mlp="none", stem=nn.Identity())
     ),
 }
 
