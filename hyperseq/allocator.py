@@ -1,22 +1,22 @@
-"""What the C library does with freed memory, which a large model on a CPU pays for at every operation."""
+"""How the C library handles freed memory: on a CPU it costs a large model time at every operation."""
 
 import ctypes
 
-# glibc's numbers for mallopt(3)
-M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
+# The numbers of glibc for mallopt(3).
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> bool:
-    """Keep freed memory in this process, so that the next tensor of that size needs no new pages.
+    """Keep freed memory in this process, so that the next tensor of the same size needs no new pages.
 
-    By default glibc hands every large block back to the system, and the system clears each page again when the next
-    operation touches it: about a millisecond per 8 MB tensor, a fifth of a training step on a CPU. The price is that
-    the process keeps its peak memory until it ends. It concerns all of the process, so only programs should call it,
-    once, at their start; the command `hyperseq` does.
+    By default glibc returns every large block to the system. The system clears each page when the next operation
+    touches it: about a millisecond per 8 MB tensor, a fifth of a training step on a CPU. With this setting the process
+    keeps its peak memory until it ends. The setting holds for the whole process: call it in a program, once, at its
+    start. The command `hyperseq` does.
 
     Returns:
-        Whether the C library took the setting: False outside glibc (macOS, Windows, musl), where nothing changes.
+        Whether the C library took the setting. False outside glibc (macOS, Windows, musl), where nothing changes.
 
     Example:
         >>> keep_freed_memory() in (True, False)
@@ -26,4 +26,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))

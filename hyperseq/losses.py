@@ -13,14 +13,14 @@ from hyperseq._checks import check_choice
 
 
 def slow_neural_loss(hyper_kernels: Sequence[Tensor], *, pairs: Literal["all", "consecutive"] = "all") -> Tensor:
-    """Pull the global hyper-kernels of the blocks towards each other (Zhang 2024, arXiv 2401.17948).
+    """Compute how far the global hyper-kernels of the blocks are apart (Zhang 2024, arXiv 2401.17948).
 
-    ``sum over blocks i < j of mean((tile(K_i) - K_j)^2)``, where tile repeats the channels of K_i, in order, up to
-    the C_j channels of K_j. It is added to the task loss, with a weight.
+    ``sum over blocks i < j of mean((tile(K_i) - K_j)^2)``; tile repeats the channels of K_i, in order, up to the C_j
+    channels of K_j. Add it to the loss of the task with a weight; 0.1 to 1.
 
     Args:
-        hyper_kernels: One ``(1, C_i, *S)`` per block, of one spatial size.
-        pairs: ``all``, or ``consecutive`` for j = i + 1 alone.
+        hyper_kernels: One ``(1, C_i, *S)`` per block, all of one spatial size.
+        pairs: ``all`` pairs of blocks, or ``consecutive``: j = i + 1 only.
 
     Returns:
         A scalar; 0 for one block.

@@ -10,7 +10,7 @@ from hyperseq._checks import check_choice, check_count, check_fraction
 from hyperseq.backbones._stem import PaddedCall, StemmedBackbone
 from hyperseq.functional.padding import Padding
 
-MLP = Literal["gated", "plain", "none"]
+_Mlp = Literal["gated", "plain", "none"]
 
 
 class ResidualStack(StemmedBackbone):
@@ -53,7 +53,7 @@ class ResidualStack(StemmedBackbone):
         layer: Callable[[int], nn.Module],
         depth: int,
         d_model: int,
-        mlp: MLP = "gated",
+        mlp: _Mlp = "gated",
         dropout: float = 0.0,
         stem: nn.Module | None = None,
     ) -> None:
@@ -61,7 +61,7 @@ class ResidualStack(StemmedBackbone):
         super().__init__(1, in_channels, width, stem, rule="d_model must be", given=width)
         self.out_channels = width
         check_fraction(dropout, name="dropout")
-        check_choice(mlp, get_args(MLP), name="mlp")
+        check_choice(mlp, get_args(_Mlp), name="mlp")
         depth = check_count(depth, name="depth")
         self.layers = nn.ModuleList(_ResidualLayer(layer, width, mlp, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
@@ -87,7 +87,7 @@ class ResidualStack(StemmedBackbone):
 class _ResidualLayer(nn.Module):
     """One layer and one MLP, each after a LayerNorm and around a residual."""
 
-    def __init__(self, layer: Callable[[int], nn.Module], width: int, mlp: MLP, dropout: float) -> None:
+    def __init__(self, layer: Callable[[int], nn.Module], width: int, mlp: _Mlp, dropout: float) -> None:
         super().__init__()
         self.layer_norm, self.layer = nn.LayerNorm(width), layer(width)
         if not isinstance(self.layer, nn.Module):

@@ -188,6 +188,17 @@ def test_gradients_keep_their_scale_through_many_blocks(seed):
     assert 1 / 1.2 < growth < 1.2
 
 
+def test_a_printed_terminator_shows_channels_size_and_mode():
+    model = Terminator(2, 3, size=6, channels=[2, 4], mode="matmul", **SMALL)
+    shown = "2, 3, size=(6, 6), channels=(2, 4), mode='matmul', concatenate_earlier=False"
+    assert repr(model).startswith(f"Terminator(\n  {shown}\n")
+
+
+def test_all_blocks_but_the_first_read_pairs():
+    model, _ = build((1, 2, 9), [2, 4, 6, 8])
+    assert [block.paired_input for block in model.blocks] == [False, True, True]
+
+
 def test_gradcheck():
     model, _ = build((2, 1, 3), [1, 2, 2], local_kernel_sizes=(3,), concatenate_earlier=True)
     assert torch.autograd.gradcheck(model, cases.normal(2, 1, 3))
@@ -199,6 +210,10 @@ def test_gradcheck():
     ("arguments", "options", "message"),
     [
         ((0, 2), {"size": 6, "channels": [2, 4]}, "num_spatial_dims must .*, got 0"),
+        ((True, 2), {"size": 6, "channels": [2, 4]}, "num_spatial_dims must .*, got True"),
+        ((1, 2.0), {"size": 6, "channels": [2, 4]}, "in_channels must .*, got 2.0"),
+        ((1, 2), {"size": 6.0, "channels": [2, 4]}, "size must .*, got .*6.0"),
+        ((1, 2), {"size": 6, "channels": [2, True]}, "channels must .*, got .*True"),
         ((1, 0), {"size": 6, "channels": [2, 4]}, "in_channels must .*, got 0"),
         ((1, 2), {"size": 0, "channels": [2, 4]}, "size must .*, got .*0"),
         ((1, 2), {"size": (6, 6), "channels": [2, 4]}, r"size must .*, got \(6, 6\)"),

@@ -34,7 +34,7 @@ class Layer:
         size: Spatial size of its inputs.
         num_inputs: Number of tensors it takes; 0 for the slow network.
         takes_lengths: Whether it knows padding.
-        uses_batch: When a sample's answer depends on its neighbours: never, in training, or always.
+        uses_batch: When a sample's answer depends on its neighbors: never, in training, or always.
     """
 
     build: Callable[[], nn.Module]

@@ -108,7 +108,7 @@ def test_local_kernel_is_one_a_sample_and_follows_its_context():
 
 
 @pytest.mark.parametrize(("num_spatial_dims", "size"), [(1, (11,)), (2, (6, 7))])
-def test_local_kernel_at_rate_r_has_every_rth_tap_from_the_centre_times_the_step(num_spatial_dims, size):
+def test_local_kernel_at_rate_r_has_every_rth_tap_from_the_center_times_the_step(num_spatial_dims, size):
     module, x = build(LocalHyperZZW, num_spatial_dims, 2, kernel_size=7, **SLOW), cases.normal(2, 2, *size)
     whole = module.kernel(x)
     for rate, taps in ((2, [1, 3, 5]), (3, [0, 3, 6]), (4, [3])):
@@ -165,7 +165,7 @@ def test_kernels_of_scores_have_unit_variance_and_no_factor_of_the_extent():
     assert LocalHyperZZW(1, 4, kernel_size=3).slow_network.summed
 
 
-# ---- standardisation
+# ---- standardization
 @over_shapes_and_lengths
 def test_instance_standardization_equals_its_function(shape, lengths):
     x, lengths = cases.normal(*shape), as_tensor(lengths)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from hyperseq import Terminator
 from hyperseq.functional import batch_standardize
 from hyperseq.nn import SFNEBlock
 from tests import cases, reference
@@ -151,11 +150,6 @@ def test_at_first_pairs_of_outputs_differ_by_a_rotation_of_what_the_block_reads(
     pairs = wide // 2
     cases.assert_close(y[:, 0 : 2 * pairs : 2] - y[:, 1 : 2 * pairs : 2], rotated[:, :pairs])
     cases.assert_close(y[:, 2 * pairs :], torch.nn.functional.gelu(rotated[:, pairs:]))
-
-
-def test_all_blocks_of_a_terminator_but_the_first_read_pairs():
-    blocks = Terminator(1, 1, size=9, channels=[3, 4, 6, 8]).blocks
-    assert [block.paired_input for block in blocks] == [False, True, True]
 
 
 @pytest.mark.parametrize("narrow", range(1, 10))

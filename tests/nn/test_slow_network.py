@@ -96,7 +96,7 @@ def test_summed_scales_by_the_root_of_the_product_of_the_extents():
 @pytest.mark.parametrize("size", [(500,), (20, 25)], ids=cases.shape_id)
 @pytest.mark.parametrize("omega_0", [1.0, 30.0, 100.0])
 @pytest.mark.parametrize(("hidden_channels", "num_layers"), [(32, 3), (64, 1)])
-def test_output_has_unit_variance_at_initialisation(size, omega_0, hidden_channels, num_layers):
+def test_output_has_unit_variance_at_initialization(size, omega_0, hidden_channels, num_layers):
     scores, sums = [], []
     for seed in range(20):
         torch.manual_seed(seed)
