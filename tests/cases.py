@@ -14,7 +14,7 @@ SHAPES_2D = [(2, 2, 3, 5), (1, 3, 4, 4), (2, 1, 1, 7), (1, 1, 1, 1), (1, 2, 5, 2
 SHAPES_3D = [(2, 2, 2, 3, 2)]
 SHAPES = SHAPES_1D + SHAPES_2D + SHAPES_3D
 
-# padded batches of one spatial axis: the shape, and lengths that reach from 1 to the whole size
+# padded batches of one spatial axis: the shape, and lengths from 1 to the whole size
 PADDED = [
     ((4, 2, 8), (5, 1, 8, 3)),
     ((3, 3, 7), (6, 2, 4)),

@@ -42,7 +42,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Compute with one thread: tensors this small lose many times their own time to a second one on a busy machine."""
+    """Compute with one thread: on a busy machine a second thread makes tensors this small many times slower."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,11 +1,10 @@
 """Loop-written truth for every function of hyperseq, and for the whole SFNE block and Terminator.
 
-Everything here speaks of one *sample*, a tensor ``(C, *S)`` that fills its whole size: a batch is a list of samples,
-and samples of one batch may differ in length. So there is no mask and no padding here, and nothing to get wrong
-about them. Loops run over positions; only the channels of a position are handled together. Written for reading, not
-for speed; made of torch operations, so that autograd gives the reference gradients.
+Every function takes a *sample*, a tensor ``(C, *S)`` without padding. A batch is a list of samples, which may differ in
+length, so no function needs a mask. Loops run over positions; the channels of a position are one vector. The code is
+written for reading, not for speed. It uses torch operations, so autograd gives the reference gradients.
 
-Letters are those of the paper: X input, V value, K hyper-kernel, W fast weights, F, M, H the prepared inputs.
+Letters are those of the paper: X context, V value, K hyper-kernel, W fast weights, F, M, H the prepared inputs.
 """
 
 import math
@@ -161,7 +160,7 @@ def adaptive_mean_pool(x: Tensor, output_size: Sequence[int]) -> Tensor:
     return tabulate(output, output_size)
 
 
-# ---- standardisation
+# ---- standardization
 def standardized(x: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
     """(x - mean) / sqrt(var + eps), one mean and variance a channel."""
     return tabulate(lambda p: (at(x, p) - mean) / torch.sqrt(var + eps), x.shape[1:])
@@ -174,7 +173,7 @@ def moments(columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def instance_standardize(x: Tensor, causal: bool = False, eps: float = 1e-5) -> Tensor:
-    """Standardise every channel of a sample over its positions, or position t over 0..t."""
+    """Standardize every channel of a sample over its positions, or position t over 0..t."""
     columns = [at(x, p) for p in positions(x.shape[1:])]
     if not causal:
         return standardized(x, *moments(columns), eps)
@@ -193,7 +192,7 @@ def batch_moments(samples: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def batch_standardize(
     samples: Sequence[Tensor], mean: Tensor | None = None, var: Tensor | None = None, eps: float = 1e-5
 ) -> list[Tensor]:
-    """Standardise every channel over the batch, or by the given statistics."""
+    """Standardize every channel over the batch, or by the given statistics."""
     if mean is None or var is None:
         mean, var = batch_moments(samples)
     return [standardized(x, mean, var, eps) for x in samples]
@@ -210,15 +209,15 @@ def group_standardize(
     channels = samples[0].shape[0] // num_groups
     groups: list[list[Tensor]] = []
     for group in range(num_groups):
-        part = [x[group * channels : (group + 1) * channels] for x in samples]
+        own_channels = [x[group * channels : (group + 1) * channels] for x in samples]
         if group % 2 == 1:
-            groups.append([instance_standardize(x, eps=eps) for x in part])
+            groups.append([instance_standardize(x, eps=eps) for x in own_channels])
         elif mean is None or var is None:
-            groups.append(batch_standardize(part, eps=eps))
+            groups.append(batch_standardize(own_channels, eps=eps))
         else:
             own = slice(group // 2 * channels, (group // 2 + 1) * channels)
-            groups.append(batch_standardize(part, mean[own], var[own], eps=eps))
-    return [torch.cat(parts) for parts in zip(*groups, strict=True)]
+            groups.append(batch_standardize(own_channels, mean[own], var[own], eps=eps))
+    return [torch.cat(row) for row in zip(*groups, strict=True)]
 
 
 # ---- interactions
@@ -321,7 +320,9 @@ def local_kernels(
     if kernel_per == "batch":
         pooled = [sum(pooled) / len(pooled)] * len(pooled)
     kernels = [
-        slow_network(operator.slow_network, kernel_size, extent=kernel_size, modulation=mixed(operator.context_mixing, x))
+        slow_network(
+            operator.slow_network, kernel_size, extent=kernel_size, modulation=mixed(operator.context_mixing, x)
+        )
         for x in pooled
     ]
     taps = (slice(None), *(slice(k // 2 % rate, None, rate) for k in kernel_size))
