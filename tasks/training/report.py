@@ -188,13 +188,18 @@ def print_scores(console: Console, scores: dict[str, Score], *, selected_on: str
 
 
 def _cells(score: Score, chosen: str) -> Iterator[tuple[str, str]]:
-    for name, value in score.metrics.items():
-        yield name.replace("_", " "), f"{100 * value:.2f}%" if name == "accuracy" else f"{value:.4f}"
-        if name == "accuracy" and score.interval:
-            low, high = (100 * bound for bound in score.interval)
-            yield "right", f"{score.correct}"
-            yield "95% interval", chosen or f"{low:.2f}% to {high:.2f}%"
-    yield "n", f"{score.num_samples}"
+    """Yield the main metric and what makes it sure, then the other metrics."""
+    (main, value), *others = score.metrics.items()
+    yield main.replace("_", " "), f"{100 * value:.2f}%" if main == "accuracy" else f"{value:.4f}"
+    if score.interval:
+        low, high = (100 * bound for bound in score.interval)
+        yield "right", f"{score.correct}"
+        yield "n", f"{score.num_samples}"
+        yield "95% interval", chosen or f"{low:.2f}% to {high:.2f}%"
+    else:
+        yield "n", f"{score.num_samples}"
+    for name, value in others:
+        yield name.replace("_", " "), f"{value:.4f}"
 
 
 def _plain_columns(name: str, values: Tensor) -> dict[str, list[Any]]:

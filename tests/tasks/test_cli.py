@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -239,31 +240,57 @@ RESUMABLE = ("--model.schedule=constant", "--model.warmup=0", "--model.backbone.
 def test_a_resumed_training_equals_one_that_was_never_interrupted(tmp_path):
     fit(tmp_path / "whole", *RESUMABLE, "--trainer.max_epochs=4")
     fit(tmp_path / "halves", *RESUMABLE)
-    first, second = (tmp_path / "halves/digits" / number for number in "12")
-    before = contents(first)
-    words = ("--ckpt_path", first / "checkpoints/last.ckpt", "--trainer.max_epochs=4")
-    answer = hyperseq("fit", "--config", first / "config.yaml", *words)
-    assert answer.code == 0 and "resumed after 2" in answer.out
-    assert contents(first) == before
-    whole = tmp_path / "whole/digits/1"
+    run, whole = (tmp_path / name / "digits/1" for name in ("halves", "whole"))
+    answer = hyperseq("fit", "--config", run / "config.yaml", "--ckpt_path=last", "--trainer.max_epochs=4")
+    assert (answer.code, answer.err) == (0, "") and "resumed after 2" in answer.out
+    assert [path.name for path in run.parent.iterdir()] == ["1"] and set(files(run)) == ARTEFACTS
     for name in ("metrics.csv", "predictions.csv"):
-        assert (second / name).read_bytes() == (whole / name).read_bytes()
-    weights = [torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in (second, whole)]
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    weights = [torch.load(each / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for each in (run, whole)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
-    assert results(second)["resumed_from"] == str(first / "checkpoints/last.ckpt")
-    assert results(second)["best_epoch"] == results(whole)["best_epoch"]
-    assert hyperseq("test", "--config", second / "config.yaml").code == 0
+    assert results(run)["resumed"] and not results(whole)["resumed"]
+    assert results(run)["best_epoch"] == results(whole)["best_epoch"]
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 4
+    assert hyperseq("test", "--config", run / "config.yaml").code == 0
 
 
-def test_a_resumed_training_keeps_the_best_weights_of_the_first_part(tmp_path):
+def test_a_resumed_training_keeps_the_best_weights_so_far_even_where_the_run_was_moved(tmp_path):
     fit(tmp_path, "--trainer.limit_train_batches=10")
-    first = tmp_path / "digits/1"
+    before = results(tmp_path / "digits/1")
+    run = (tmp_path / "digits/1").rename(tmp_path / "moved")
     words = ("--ckpt_path=last", "--trainer.max_epochs=3", "--model.lr=1e30", "--model.weight_decay=1e-30")
-    answer = hyperseq("fit", "--config", first / "config.yaml", *words, "--trainer.limit_train_batches=1")
-    second = tmp_path / "digits/2"
-    assert answer.code == 0, answer.err
-    assert results(second)["best_epoch"] == results(first)["best_epoch"]
-    assert results(second)["accuracy"] == results(first)["accuracy"]
+    answer = hyperseq("fit", "--config", run / "config.yaml", *words, "--trainer.limit_train_batches=1")
+    assert (answer.code, answer.err) == (0, "")
+    assert results(run)["epochs"] == 3
+    assert results(run)["best_epoch"] == before["best_epoch"]
+    assert results(run)["accuracy"] == before["accuracy"]
+
+
+def test_a_resume_that_fails_before_its_first_step_takes_nothing_from_the_run(tmp_path):
+    fit(tmp_path)
+    run = tmp_path / "digits/1"
+    before = contents(run)
+    answer = hyperseq("fit", "--config", run / "config.yaml", "--ckpt_path=last", "--model.ema_decay=0.9")
+    assert answer.code == 1 and "ema_decay must be null to resume" in one_line(answer)
+    assert {name: content for name, content in contents(run).items() if name != "error.txt"} == before
+
+
+def test_a_resume_that_has_no_epoch_left_writes_the_results_anew(tmp_path):
+    fit(tmp_path)
+    run = tmp_path / "digits/1"
+    before = results(run)
+    (run / "results.json").unlink()
+    assert hyperseq("fit", "--config", run / "config.yaml", "--ckpt_path=last").code == 0
+    assert {**results(run), "resumed": False} == before
+
+
+def test_a_run_goes_on_in_its_own_folder_alone(trained, tmp_path):
+    last = trained.folder / "checkpoints/last.ckpt"
+    answer = hyperseq("fit", "--config", trained.folder / "config.yaml", "--ckpt_path=last", "--run.root", tmp_path)
+    assert answer.code == 2 and "run.root must be left out with ckpt_path: the run goes on in" in one_line(answer)
+    (tmp_path / "last.ckpt").write_bytes(last.read_bytes())
+    answer = hyperseq("fit", "--config", trained.folder / "config.yaml", "--ckpt_path", tmp_path / "last.ckpt")
+    assert answer.code == 2 and "ckpt_path must lie in a run folder, <run>/checkpoints/last.ckpt" in one_line(answer)
 
 
 def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_resume(tmp_path):
@@ -276,7 +303,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_resume(tmp_path):
     assert command in answer.out
     resumed = hyperseq(*command.split()[1:], "--trainer.callbacks=null")
     assert resumed.code == 0, resumed.err
-    assert results(tmp_path / "digits/2")["epochs"] == 2
+    assert results(run)["epochs"] == 2
 
 
 def test_ctrl_c_in_the_first_epoch_promises_nothing(tmp_path):
@@ -364,9 +391,10 @@ def test_1e_3_is_a_float_from_flag_and_from_file(tmp_path):
         assert answer.code == 0 and yaml.safe_load(answer.out)["model"]["lr"] == wanted
 
 
-def test_a_flag_beats_the_config_and_the_checkpoint(trained):
-    words = ("--config", trained.folder / "config.yaml", "--ckpt_path=last", "--model.lr=0.5", "--trainer.max_epochs=3")
-    answer = hyperseq("fit", *words, "--run.root", trained.folder.parents[2] / "flagged")
+def test_a_flag_beats_the_config_and_the_checkpoint(trained, tmp_path):
+    run = shutil.copytree(trained.folder, tmp_path / "copy")
+    words = ("--config", run / "config.yaml", "--ckpt_path=last", "--model.lr=0.5", "--trainer.max_epochs=3")
+    answer = hyperseq("fit", *words)
     assert answer.code == 0 and "(lr 0.5," in answer.out
 
 
@@ -406,18 +434,41 @@ def test_what_would_be_wrong_in_silence_is_refused(words):
     assert answer.code == 2 and "must be" in one_line(answer)
 
 
-@pytest.mark.parametrize("optimizer", ["kar2", "kar3"])
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
-def test_every_optimizer_and_schedule_trains(tmp_path, optimizer, schedule):
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [("hyperseq.optim.Kar2", "cosine"), ("hyperseq.optim.Kar3", "constant"), ("torch.optim.SGD", "one_cycle")],
+)
+def test_any_optimizer_trains_by_its_import_path_and_is_found_again(tmp_path, optimizer, schedule):
     words = (f"--model.optimizer={optimizer}", f"--model.schedule={schedule}", "--model.lr=1e-4")
-    assert f"{optimizer}, {schedule}" in fit(tmp_path, *words, "--trainer.max_epochs=1").out
+    assert f"{optimizer.split('.')[-1]}, {schedule}" in fit(tmp_path, *words, "--trainer.max_epochs=1").out
+    assert hyperseq("test", "--config", tmp_path / "digits/1/config.yaml").code == 0
+
+
+def test_an_optimizer_takes_its_own_options_and_none_of_the_default(tmp_path):
+    words = ("--model.optimizer=hyperseq.optim.Kar3", "--model.lr=1e-4", "--trainer.max_epochs=1")
+    fit(tmp_path, *words)
+    fit(tmp_path, *words, "--model.optimizer.betas=[0.8,0.9]")
+    configs = [yaml.safe_load((tmp_path / f"digits/{number}/config.yaml").read_text()) for number in (1, 2)]
+    assert [config["model"]["optimizer"]["init_args"]["betas"] for config in configs] == [[0.5, 0.95], [0.8, 0.9]]
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--model.optimizer.lr=0.1", "unknown key 'lr'"),
+        ("--model.optimizer.weight_decay=0.1", "weight_decay must be given as model.weight_decay"),
+    ],
+)
+def test_learning_rate_and_decay_stand_in_one_place(flag, told):
+    answer = hyperseq("fit", "--config", DIGITS, "--model.optimizer=torch.optim.AdamW", flag)
+    assert answer.code == 2 and told in one_line(answer)
 
 
 def test_a_decay_that_the_optimizer_does_not_have_is_refused(tmp_path):
-    words = ("--run.root", tmp_path, "--model.optimizer=kar3", "--model.weight_decay=0.1")
+    words = ("--run.root", tmp_path, "--model.optimizer=hyperseq.optim.Kar3", "--model.weight_decay=0.1")
     answer = hyperseq("fit", "--config", DIGITS, *TINY, *words)
     assert answer.code == 1
-    assert "weight_decay must be 0 with kar3, which has none, got 0.1" in one_line(answer)
+    assert "weight_decay must be 0 with Kar3, which has none, got 0.1" in one_line(answer)
 
 
 # Without a training.

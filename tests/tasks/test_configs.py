@@ -40,7 +40,7 @@ def test_a_config_fits_on_a_page(config):
 @pytest.mark.parametrize("config", CONFIGS, ids=name)
 def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypatch):
     monkeypatch.chdir(folder_with_data)
-    limits = [f"--trainer.limit_{part}_batches=1" for part in ("train", "val", "test")]
+    limits = [f"--trainer.limit_{split}_batches=1" for split in ("train", "val", "test")]
     assert "epoch 1/1" in fit(tmp_path, *limits, *SMALL, "--trainer.max_epochs=1", config=config).out
 
 

@@ -1,10 +1,12 @@
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from hyperseq import Terminator
 from hyperseq.losses import slow_neural_loss
+from tasks.errors import UserError
 from tasks.learning.classifier import Classifier, NonFiniteLossError
+from tasks.learning.heads import RegressionHead
 
 
 def classifier(**options):
@@ -34,22 +36,94 @@ def test_hyper_kernels_are_generated_once_a_step(monkeypatch):
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("part", ["validation", "test", "predict"])
-def test_an_evaluation_generates_its_hyper_kernels_once_and_forgets_them(monkeypatch, part):
+@pytest.mark.parametrize("split", ["validation", "test", "predict"])
+def test_an_evaluation_generates_its_hyper_kernels_once_and_forgets_them(monkeypatch, split):
     model = classifier().eval()
     monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
     calls = []
     generate = model.backbone.hyper_kernels
     monkeypatch.setattr(model.backbone, "hyper_kernels", lambda *a, **o: calls.append(1) or generate(*a, **o))
-    step = getattr(model, f"{part}_step")
-    alone = step(BATCH, 0)
-    assert len(calls) == 1
-    getattr(model, f"on_{part}_epoch_start")()
-    kept = [step(BATCH, number) for number in range(3)]
-    getattr(model, f"on_{part}_epoch_end")()
-    assert len(calls) == 2 and model.kept_kernels is None
-    for told in kept:
-        torch.testing.assert_close(told, alone)
+    alone = model(BATCH["x"])
+    calls.clear()
+    getattr(model, f"on_{split}_epoch_start")()
+    for number in range(3):
+        getattr(model, f"{split}_step")({**BATCH, "index": 5 * number + BATCH["index"]}, number)
+    told = model.evaluated()
+    assert len(calls) == 1 and len(told) == 15
+    torch.testing.assert_close(told.outputs.float(), alone.repeat(3, 1))
+    getattr(model, f"on_{split}_epoch_start")()
+    getattr(model, f"{split}_step")(BATCH, 0)
+    assert len(calls) == 2
+
+
+def test_batches_shorter_and_longer_than_the_training_size_train_and_are_scored_as_alone(monkeypatch):
+    model = classifier()
+    monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
+    batches = [{**BATCH, "x": torch.randn(5, 1, n), "index": n * 10 + BATCH["index"]} for n in (5, 14, 9)]
+    for batch in batches:
+        assert model.training_step(batch, 0).isfinite()
+    model.eval()
+    model.on_test_epoch_start()
+    for number, batch in enumerate(batches):
+        model.test_step(batch, number)
+    wanted = torch.cat([model(batch["x"]) for batch in sorted(batches, key=lambda batch: int(batch["index"][0]))])
+    torch.testing.assert_close(model.evaluated().outputs.float(), wanted, rtol=1e-4, atol=1e-4)
+
+
+class NoKernels(torch.nn.Module):
+    out_channels = 2
+
+    def __init__(self, channels=2, kernels=None):
+        super().__init__()
+        self.mixing = torch.nn.Conv1d(1, channels, 1)
+        if kernels is not None:
+            self.hyper_kernels = lambda size: kernels
+
+    def forward(self, x, *, lengths=None, hyper_kernels=None):
+        return self.mixing(x)
+
+
+@pytest.mark.parametrize("kernels", [None, []])
+def test_the_slow_neural_loss_is_asked_of_networks_with_hyper_kernels_alone(monkeypatch, kernels):
+    model = Classifier(NoKernels(kernels=kernels), num_classes=3)
+    logged = {}
+    monkeypatch.setattr(model, "log_dict", lambda means, **options: logged.update(means))
+    torch.testing.assert_close(model.training_step(BATCH, 0), cross_entropy(model(BATCH["x"]), BATCH["y"]))
+    assert set(logged) == {"train/loss", "train/accuracy", "train/cross_entropy"}
+
+
+def test_features_of_the_wrong_shape_are_named():
+    model = Classifier(NoKernels(channels=3), num_classes=3)
+    with pytest.raises(UserError, match=r"must return features \(B, C, \*S\) with B = 5 and C = out_channels = 2, got"):
+        model(BATCH["x"])
+
+
+class Halving(NoKernels):
+    def forward(self, x, *, lengths=None):
+        return self.mixing(x)[..., ::2]
+
+    def output_lengths(self, lengths):
+        return (lengths + 1) // 2
+
+
+def test_the_head_gets_the_lengths_after_a_stem_that_shortens():
+    model = Classifier(Halving(), num_classes=3)
+    lengths = torch.tensor([9, 4, 1, 7, 2])
+    told = model(BATCH["x"], lengths=lengths)
+    for sample, length in enumerate(lengths):
+        torch.testing.assert_close(told[sample], model(BATCH["x"][sample : sample + 1, :, :length])[0])
+
+
+def test_a_label_smoothing_that_the_loss_does_not_have_is_refused():
+    with pytest.raises(UserError, match="label_smoothing must be 0 with RegressionHead, whose loss has none, got 0.1"):
+        classifier(head=RegressionHead, label_smoothing=0.1)
+
+
+def test_numbers_train_by_the_same_loop(monkeypatch):
+    model = classifier(head=RegressionHead, slow_neural_loss_weight=0.0)
+    monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
+    targets = torch.randn(5, 3)
+    torch.testing.assert_close(model.training_step({**BATCH, "y": targets}, 0), mse_loss(model(BATCH["x"]), targets))
 
 
 def test_every_parameter_is_in_one_group_and_slow_networks_do_not_decay():
@@ -74,7 +148,7 @@ def test_padded_samples_are_scored_as_alone():
     x = BATCH["x"].clone()
     for sample, length in enumerate(lengths):
         x[sample, :, length:] = float("nan")
-    told = model.test_step({**BATCH, "x": x, "lengths": lengths}, 0)
+    told = model(x, lengths=lengths)
     for sample, length in enumerate(lengths):
-        alone = model(x[sample : sample + 1, :, :length]).softmax(dim=1).max()
-        torch.testing.assert_close(told["probability"][sample], alone, rtol=1e-4, atol=1e-4)
+        alone = model(x[sample : sample + 1, :, :length])[0]
+        torch.testing.assert_close(told[sample], alone, rtol=1e-4, atol=1e-4)

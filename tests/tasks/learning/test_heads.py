@@ -1,6 +1,8 @@
+import pytest
 import torch
 
-from tasks.learning.heads import ClassificationHead
+from tasks.errors import UserError
+from tasks.learning.heads import ClassificationHead, RegressionHead, check_head
 
 
 def test_the_head_scores_the_mean_over_space():
@@ -23,3 +25,39 @@ def test_padding_changes_nothing_whatever_stands_in_it():
     scores.sum().backward()
     for sample, length in enumerate(lengths):
         assert (padded.grad[sample, :, length:] == 0).all() and (padded.grad[sample, :, :length] != 0).all()
+
+
+def test_predictions_of_classes_are_read_off_the_scores():
+    logits = torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 9.0]])
+    told = ClassificationHead(3, 3).predictions(logits)
+    assert told["predicted"].tolist() == [1, 2]
+    torch.testing.assert_close(told["probability"], logits.softmax(dim=1).max(dim=1).values)
+
+
+def test_of_equal_accuracies_the_lower_cross_entropy_scores_higher_and_one_more_right_beats_any():
+    head, targets = ClassificationHead(3, 2), torch.tensor([1, 1, 1])
+    right = torch.tensor([[0.0, 1.0]] * 3)
+    sure = head.metrics(9 * right, targets)["score"]
+    unsure = head.metrics(right, targets)["score"]
+    two = head.metrics(torch.cat([9 * right[:2], torch.tensor([[0.1, 0.0]])]), targets)["score"]
+    assert sure > unsure > two
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 2)])
+def test_numbers_are_compared_one_by_one_whatever_the_shape_of_the_targets(shape):
+    head = RegressionHead(3, shape[1] if len(shape) > 1 else 1)
+    outputs, targets = head(torch.randn(6, 3, 5)), torch.randn(shape)
+    difference = outputs.reshape(shape) - targets
+    torch.testing.assert_close(head.loss(outputs, targets), difference.square().mean())
+    told = head.metrics(outputs, targets)
+    torch.testing.assert_close(told["mean_absolute_error"], difference.abs().mean())
+    torch.testing.assert_close(told["root_mean_squared_error"] ** 2, difference.square().mean())
+    explained = 1 - difference.square().sum() / (targets - targets.mean(0)).square().sum()
+    torch.testing.assert_close(told["r_squared"], explained)
+    assert head.predictions(outputs)["predicted"].shape == shape
+
+
+def test_what_a_head_lacks_is_named_all_at_once():
+    rule = r"Linear is no head that can be trained: loss\(outputs, targets\), metrics\(outputs, targets\), predictions"
+    with pytest.raises(UserError, match=rule):
+        check_head(torch.nn.Linear(2, 2))

@@ -1,0 +1,191 @@
+"""A user's own network, data, head and optimizer: files beside a config, in a folder that was empty before."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.tasks.command import ROOT, Answer
+
+OWN = Path(__file__).parent / "own"
+CONFIG = {
+    "run": {"name": "own"},
+    "trainer": {"max_epochs": 2},
+    "data": {"class_path": "ragged_data.RaggedData"},
+    "model": {"backbone": {"class_path": "gru_backbone.GRUBackbone"}, "lr": 0.01},
+}
+PARTS = """
+import torch
+from torch import nn
+
+from tasks.learning.heads import ClassificationHead, RegressionHead
+from ragged_data import RaggedData
+
+
+class Signs(torch.optim.Optimizer):
+    def __init__(self, params, lr, power: float = 1.0):
+        super().__init__(params, {"lr": lr, "power": power})
+
+    def step(self, closure=None):
+        loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.sub_(parameter.grad.sign(), alpha=group["lr"])
+        return loss
+
+
+class LastHead(ClassificationHead):
+    def forward(self, features, *, lengths=None):
+        last = features.shape[2] - 1 if lengths is None else lengths - 1
+        return self.linear(features[torch.arange(len(features)), :, last])
+
+
+class Numbers(RaggedData):
+    class_names = ("mean",)
+
+    def read_splits(self):
+        splits = super().read_splits()
+        for split in splits.values():
+            split.columns["y"] = split.columns["y"].float()
+        return splits
+
+    @property
+    def sample_names(self):
+        return [f"{number}.wav" for number in range(60)]
+
+
+class Fails(RaggedData):
+    def read_splits(self):
+        return {}["train"] if self.seed == 0 else int("not a number")
+
+
+class Incomplete(RaggedData):
+    class_names = ("one",)
+
+    def read_splits(self):
+        return {**super().read_splits(), "val": []}
+
+
+class BadNetwork(nn.Module):
+    out_channels = 2
+
+    def __init__(self, in_channels):
+        super().__init__()
+        self.mixing = nn.Conv1d(in_channels, 2, 1)
+
+    def forward(self, x, *, lengths=None):
+        if x.shape[0] == 8:
+            raise ValueError("my own mistake")
+        return self.mixing(x)
+
+
+class NoNetwork(nn.Module):
+    def forward(self, x):
+        return x
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with the two files, more of a user's parts, and one config."""
+    for file in OWN.glob("*.py"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(CONFIG))
+    return tmp_path
+
+
+def hyperseq(cwd, *words):
+    """Run the command in a process of its own: modules of other tests have the same names."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-m", "tasks.cli", *map(str, words)]
+    told = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return Answer(told.returncode, told.stdout, told.stderr)
+
+
+def test_a_network_and_data_of_variable_length_train_test_predict_and_appear_in_the_results(folder, tmp_path_factory):
+    assert len((OWN / "gru_backbone.py").read_text().splitlines()) <= 25
+    assert len((OWN / "ragged_data.py").read_text().splitlines()) <= 40
+    answer = hyperseq(folder, "fit", "--config", "own.yaml")
+    assert (answer.code, answer.err) == (0, "")
+    run, elsewhere = folder / "runs/own/1", tmp_path_factory.mktemp("elsewhere")
+    assert not (run / "hyper_kernels.png").exists() and (run / "confusion_matrix.png").exists()
+    assert yaml.safe_load((run / "config.yaml").read_text())["run"]["import_from"] == [str(folder)]
+    assert json.loads((run / "results.json").read_text())["input_shape"] == [2, 24]
+    for verb in ("test", "predict"):
+        answer = hyperseq(elsewhere, verb, "--config", run / "config.yaml")
+        assert (answer.code, answer.err) == (0, "")
+    assert (run / "predictions-1.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    answer = hyperseq(elsewhere, "results", folder / "runs")
+    assert answer.code == 0 and "own" in answer.out and "%" in answer.out
+    resumed = hyperseq(elsewhere, "fit", "--config", run / "config.yaml", "--ckpt_path=last", "--trainer.max_epochs=3")
+    assert (resumed.code, resumed.err) == (0, "") and "resumed after 2" in resumed.out
+
+
+def test_an_own_head_and_an_own_optimizer_are_named_like_any(folder):
+    words = ("--model.head=parts.LastHead", "--model.optimizer=parts.Signs", "--model.optimizer.power=2")
+    answer = hyperseq(folder, "fit", "--config", "own.yaml", *words)
+    assert (answer.code, answer.err) == (0, "") and "Signs, one_cycle" in answer.out
+    config = yaml.safe_load((folder / "runs/own/1/config.yaml").read_text())["model"]
+    assert config["optimizer"] == {"class_path": "parts.Signs", "init_args": {"power": 2.0}}
+    assert hyperseq(folder, "test", "--config", "runs/own/1/config.yaml").code == 0
+
+
+def test_numbers_are_trained_tested_and_predicted_with_the_names_of_the_samples(folder):
+    words = ("--data=parts.Numbers", "--model.head=tasks.learning.heads.RegressionHead")
+    answer = hyperseq(folder, "fit", "--config", "own.yaml", *words)
+    assert (answer.code, answer.err) == (0, "")
+    run = folder / "runs/own/1"
+    told = json.loads((run / "results.json").read_text())
+    assert told["metric"] == "mean_absolute_error" and told["n"] == 10 and "accuracy" not in told
+    assert not (run / "confusion_matrix.csv").exists() and (run / "curves.png").exists()
+    rows = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["index", "name", "true", "predicted"] and rows[0]["name"] == "50.wav"
+    error = sum(abs(float(row["true"]) - float(row["predicted"])) for row in rows) / len(rows)
+    assert error == pytest.approx(told["mean_absolute_error"], rel=1e-5)
+    assert hyperseq(folder, "results", "runs").code == 0
+
+
+@pytest.mark.parametrize(("seed", "error"), [(0, "KeyError: 'train'"), (1, "ValueError: invalid literal")])
+def test_an_error_in_the_users_own_data_module_keeps_file_and_line(folder, seed, error):
+    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--data=parts.Fails", f"--seed_everything={seed}")
+    assert answer.code == 1 and error in answer.err
+    assert f'{folder / "parts.py"}", line ' in answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_an_error_in_the_users_own_network_keeps_file_and_line_and_names_where_it_is_kept(folder):
+    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--model.backbone=parts.BadNetwork")
+    error = folder / "runs/own/1/error.txt"
+    assert answer.code == 1 and "ValueError: my own mistake" in answer.err
+    assert f'{folder / "parts.py"}", line ' in answer.err and "my own mistake" in error.read_text()
+    assert answer.err.splitlines()[-1] == "hyperseq: the traceback is kept in runs/own/1/error.txt"
+
+
+def test_all_that_a_data_module_lacks_is_one_line_before_anything_is_written(folder):
+    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--data=parts.Incomplete")
+    assert answer.code == 1 and answer.err.count("\n") == 1
+    for told in ("Incomplete is no data module that can be trained on", "split_sizes", "num_classes = 1"):
+        assert told in answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_all_that_a_network_lacks_is_one_line_before_anything_is_written(folder):
+    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--model.backbone=parts.NoNetwork")
+    assert answer.code == 1 and answer.err.count("\n") == 1
+    for told in ("NoNetwork is no backbone that can be trained", "out_channels", "forward must take lengths=None"):
+        assert told in answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_a_preset_is_named_like_any_network(folder):
+    words = ("--model.backbone=hyperseq.backbones.TerminatorCIFAR", "--print_config")
+    answer = hyperseq(folder, "fit", "--config", ROOT / "configs/images/cifar10_2d.yaml", *words)
+    assert answer.code == 0, answer.err
