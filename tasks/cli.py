@@ -29,13 +29,9 @@ hyperseq VERB --help lists the options of a verb; any key of a config is one, su
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command `hyperseq`.
+    """Run the command `hyperseq` with these words, by default those the process was started with.
 
-    Args:
-        argv: Words of the command line, or `None` for those the process was started with.
-
-    Returns:
-        0 when it worked, 1 when it failed, 2 when it was called wrongly, 130 when it was interrupted.
+    Return 0 when it worked, 1 when it failed, 2 when it was called wrongly, 130 when it was interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
@@ -45,12 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'hyperseq: needs {", ".join(missing)}: pip install "hyperseq[train]"', file=sys.stderr)
         return 2
     try:
-        if words[0] == "results":
-            _results(words[1:])
-        elif words[0] == "publish":
-            _publish(words[1:])
-        elif words[0] == "data":
-            _data(words[1:])
+        if other := {"results": _results, "publish": _publish, "data": _data}.get(words[0]):
+            other(words[1:])
         else:
             _train(words)
     except SystemExit as exit_:

@@ -4,14 +4,7 @@ from rich.console import Console
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Open the terminal.
-
-    Args:
-        stderr: Whether to print to the error stream.
-
-    Returns:
-        A console; where the output is no terminal, its lines are wide enough to hold any path.
-    """
+    """Open the terminal; where the output is none, its lines are wide enough to hold any path."""
     # Paths may hold what rich would read as markup, and numbers need no colors.
     console = Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:

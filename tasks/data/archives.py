@@ -28,11 +28,7 @@ class Archive:
 
 
 def find_fault(archive: Archive, path: Path) -> str | None:
-    """Compare the file at `path` with the checksum of an archive.
-
-    Returns:
-        One line that says what is wrong, or `None` if the file is the archive.
-    """
+    """Return in one line why the file at `path` is not the archive, judged by its checksum, or `None` if it is."""
     if not path.is_file():
         return "it is missing"
     digest = hashlib.md5(usedforsecurity=False)

@@ -46,11 +46,7 @@ class DataSet:
 
 
 def find_data_sets() -> dict[str, DataSet]:
-    """Import every group below `tasks` that has a folder `published`, and collect its `DATA_SETS`.
-
-    Returns:
-        The data sets by name and by alias, in alphabetical order.
-    """
+    """Collect the `DATA_SETS` of every group below `tasks` that has a folder `published`, by name and alias, sorted."""
     groups = [path.parent.name for root in import_module("tasks").__path__ for path in Path(root).glob("*/published")]
     found = [data_set for group in groups for data_set in import_module(f"tasks.{group}").DATA_SETS]
     names = {name: data_set for data_set in found for name in (data_set.name, *data_set.aliases)}

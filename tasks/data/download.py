@@ -26,15 +26,10 @@ class RefusedError(Exception):
 
 
 def fetch_archive(archive: Archive, *, path: Path, progress: Progress) -> None:
-    """Fetch an archive from the first mirror that has it.
+    """Fetch an archive from the first mirror that has it; a file at `path` is replaced once the new one is whole.
 
     What has arrived lies in `<path>.part`. It stays there when the connection breaks or the user interrupts, and the
-    next call asks for the rest only.
-
-    Args:
-        archive: The archive.
-        path: Where it goes; a file that is there is replaced once the new one is whole.
-        progress: Shows how much has arrived, and one line for everything that goes wrong.
+    next call asks for the rest only. `progress` shows how much has arrived, and one line for every fault.
 
     Raises:
         OSError: If no mirror has it, or if it cannot be written.

@@ -17,16 +17,9 @@ from tasks.errors import UserError
 
 
 def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -> bool:
-    """Fetch the archives that are missing, and print the table of all.
+    """Fetch the archives that are missing, print the table of all, and return whether all are there and right.
 
-    Args:
-        data_set: The data set.
-        root: Folder of all data sets.
-        replace: Whether to fetch archives with a wrong checksum, too; otherwise one of them prevents all fetching.
-        console: Where to print.
-
-    Returns:
-        Whether all archives are there and right.
+    With `replace`, archives with a wrong checksum are fetched, too; otherwise one of them prevents all fetching.
 
     Raises:
         OSError: If no mirror has an archive, or if it cannot be written.
@@ -57,10 +50,7 @@ def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -
 
 
 def check(data_set: DataSet, *, root: Path, console: Console) -> bool:
-    """Verify the archives of a data set, read them, and print the table of all; arguments as of `prepare`.
-
-    Returns:
-        Whether all archives are there and right.
+    """Verify the archives of a data set, read them, and print the table; arguments and result as of `prepare`.
 
     Raises:
         UserError: If the root is no folder, or an archive is broken.

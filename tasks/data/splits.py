@@ -29,13 +29,7 @@ def compute_split_sizes(num_samples: int, fractions: Sequence[float]) -> list[in
 def stratified_split(labels: Tensor, *, fractions: Sequence[float], seed: int) -> list[Tensor]:
     """Split such that each split has the class shares of the whole.
 
-    Args:
-        labels: Class of each sample, `(N,)`.
-        fractions: Share of each split, with sum 1.
-        seed: Seed of the split.
-
-    Returns:
-        One sorted tensor of rows for each fraction; together the tensors hold each row once.
+    Return one sorted tensor of rows for each fraction; together the tensors hold each row once.
 
     Raises:
         UserError: As `compute_split_sizes`, or if a class has fewer samples than there are splits.

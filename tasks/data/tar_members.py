@@ -11,10 +11,7 @@ from tasks.errors import UserError
 
 
 def read_tar_members(path: Path, names: Sequence[str]) -> list[bytes]:
-    """Read the files `names` of an archive in one pass to its end, where gzip's checksum stands.
-
-    Returns:
-        The contents, in the order of the names.
+    """Return the contents of the files `names` in order, read in one pass to the end, where gzip's checksum stands.
 
     Raises:
         UserError: If the archive is broken, or lacks a file.

@@ -11,15 +11,8 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 def crop_and_flip(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, padding: int = 4) -> Tensor:
     """Shift each image by up to `padding` pixels, mirrored at its border, and flip half of them: CIFAR.
 
-    Args:
-        pixels: Square images, `(B, C, S, S)`.
-        index: Position of each sample in the whole data set, `(B,)`.
-        epoch: Epoch, counted from 0.
-        seed: Seed of the training.
-        padding: Largest shift.
-
-    Returns:
-        Images, `(B, C, S, S)`.
+    Images are square, `(B, C, S, S)`; `index`, `(B,)`, is the position of each sample in the whole data set; epochs
+    count from 0.
     """
     draws = uniform_draws(index, num_draws=3, seed=seed, epoch=epoch)
     return flip(_shift(pixels, draws[:, :2], padding), draws[:, 2] < 0.5)
@@ -36,10 +29,7 @@ def rotate_crop_and_flip(
     """Resize each image, rotate it by up to `degrees`, crop it and flip half of them: STL-10.
 
     The first four arguments are those of `crop_and_flip`; `resized` is the height and width before the crop, `side`
-    those after it.
-
-    Returns:
-        Images from 0 to 255, `(B, C, side, side)` of `float32`.
+    those after it. The result is `(B, C, side, side)` of `float32`, from 0 to 255.
     """
     draws = uniform_draws(index, num_draws=4, seed=seed, epoch=epoch)
     rotated = rotate(resize(pixels, resized), degrees * (2 * draws[:, 0] - 1))
@@ -48,27 +38,16 @@ def rotate_crop_and_flip(
 
 
 def uniform_draws(index: Tensor, *, num_draws: int, seed: int, epoch: int) -> Tensor:
-    """Draw numbers that depend on the seed, the epoch and the position of each sample alone.
-
-    Returns:
-        Numbers from 0 to below 1, `(B, num_draws)` of `float64`.
-    """
+    """Draw `(B, num_draws)` numbers from 0 to below 1, of `float64`, that seed, epoch and position alone decide."""
     # (seed, epoch) orders the batches, and NumPy takes (seed, epoch, 0) for the same seed: the 1 makes these differ.
     rows = [np.random.default_rng((seed, epoch, position, 1)).random(num_draws) for position in index.tolist()]
     return torch.from_numpy(np.stack(rows))
 
 
 def crop(pixels: Tensor, *, top: Tensor, left: Tensor, side: int) -> Tensor:
-    """Cut a square out of each image; beyond its edges an image is mirrored, with the edge repeated.
+    """Cut a square out of each image `(B, C, H, W)`; beyond its edges an image is mirrored, with the edge repeated.
 
-    Args:
-        pixels: Images, `(B, C, H, W)`.
-        top: First row of each square, `(B,)`; a negative one lies above the image.
-        left: First column of each square, `(B,)`; a negative one lies left of the image.
-        side: Height and width of the squares.
-
-    Returns:
-        The squares, `(B, C, side, side)`.
+    `top` and `left`, `(B,)`, are the first row and column of each square; negative ones lie outside the image.
     """
     height, width = pixels.shape[-2:]
     rows = _mirrored(top[:, None] + torch.arange(side), height)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks.data.batches import Batch, TensorBatches
-from tasks.data.data_module import InMemoryDataModule
+from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
 from tasks.images.inputs import Inputs
 from tasks.images.published.labelled_images import ReadImages, concatenate
@@ -70,17 +70,12 @@ class ImageDataModule(InMemoryDataModule):
             rows["val"] = rows["test"]
         else:
             rows["train"], rows["val"] = random_split(num_train, fractions=FRACTIONS, seed=self.split_seed)
-        return {
-            split: TensorBatches(
-                x=pixels[rows[split]],
-                y=labels[rows[split]],
-                index=rows[split],
-                transform=partial(
-                    _transform, inputs=self.inputs, augmentation=self.augmentation if split == "train" else None
-                ),
-            )
-            for split in ("train", "val", "test")
-        }
+        splits = {}
+        for split in SPLITS:
+            augmentation, index = self.augmentation if split == "train" else None, rows[split]
+            transform = partial(_transform, inputs=self.inputs, augmentation=augmentation)
+            splits[split] = TensorBatches(x=pixels[index], y=labels[index], index=index, transform=transform)
+        return splits
 
 
 def _transform(batch: Batch, epoch: int, *, inputs: Inputs, augmentation: Callable[..., Tensor] | None) -> Batch:

@@ -82,10 +82,7 @@ class Inputs:
     def size(self) -> tuple[int, ...]:
         """Extent of each axis of the inputs."""
         return compute_input_size(
-            self.side,
-            num_spatial_dims=self.num_spatial_dims,
-            permutation=self.permutation,
-            patch_size=self.patch_size,
+            self.side, num_spatial_dims=self.num_spatial_dims, permutation=self.permutation, patch_size=self.patch_size
         )
 
     @cached_property

@@ -15,8 +15,7 @@ Permutation = Literal["none", "bit_reversal"] | int
 def bit_reversal(num_positions: int) -> Tensor:
     """Reverse the binary digits of each number that has as many as `num_positions - 1`, and keep the valid ones.
 
-    Returns:
-        The position that is read at each step, `(num_positions,)`.
+    The result is the position that is read at each step, `(num_positions,)`.
     """
     num_bits = (num_positions - 1).bit_length()
     numbers = torch.arange(2**num_bits)
@@ -27,10 +26,7 @@ def bit_reversal(num_positions: int) -> Tensor:
 
 
 def reading_order(permutation: Permutation, num_positions: int) -> Tensor | None:
-    """Compute the order of a permutation.
-
-    Returns:
-        The position that is read at each step, `(num_positions,)`, or `None` for ascending positions.
+    """Compute the position that is read at each step, `(num_positions,)`, or `None` for ascending positions.
 
     Raises:
         UserError: If there is no such permutation.

@@ -13,9 +13,6 @@ def import_torchaudio() -> ModuleType:
     the whole import fails. MFCC, MelSpectrogram, resample and SpeedPerturbation need no compiled library. A stand-in
     for the module that loads the libraries makes the second import succeed, in this process alone.
 
-    Returns:
-        The package.
-
     Raises:
         UserError: If torchaudio is not installed.
         OSError: If its libraries do not load beside a torch with CUDA.
@@ -34,9 +31,7 @@ def import_torchaudio() -> ModuleType:
         extension = ModuleType("torchaudio._extension")
         # All names that torchaudio 2.11 reads from this module.
         vars(extension).update(
-            _IS_TORCHAUDIO_EXT_AVAILABLE=False,
-            _load_lib=lambda name: False,
-            fail_if_no_align=lambda function: function,
+            _IS_TORCHAUDIO_EXT_AVAILABLE=False, _load_lib=lambda name: False, fail_if_no_align=lambda function: function
         )
         sys.modules[extension.__name__] = extension
         import torchaudio

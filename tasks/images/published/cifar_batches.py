@@ -63,16 +63,7 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def read_cifar(path: Path, members: Sequence[str], *, label_key: bytes, num_classes: int) -> list[LabelledImages]:
-    """Read the batches `members` of an archive in one pass.
-
-    Args:
-        path: The archive.
-        members: Names of the batches.
-        label_key: Key of the labels in a batch.
-        num_classes: Number of classes.
-
-    Returns:
-        The images of each batch, `(N, 3, 32, 32)`, and their labels.
+    """Read the batches `members` of an archive in one pass: images `(N, 3, 32, 32)`, and the labels under `label_key`.
 
     Raises:
         UserError: If the archive is broken or lacks a batch, or a batch holds anything else.
@@ -87,16 +78,13 @@ def _read_batch(content: bytes, *, source: Path, label_key: bytes, num_classes: 
     try:
         batch = _BatchUnpickler(io.BytesIO(content), encoding="bytes").load()
         rows = batch[b"data"].rows()
-        labels = np.array([_check_label(label) for label in batch[label_key]], dtype=np.int64)
+        labels = list(batch[label_key])
+        if others := [label for label in labels if type(label) is not int]:
+            raise ValueError(f"the label {others[0]!r}")
+        classes = np.array(labels, dtype=np.int64)
     # A broken pickle can fail in any way: its bytes are instructions.
     except Exception as error:
         raise UserError(f"{source} must be a pickled CIFAR batch, got: {error}") from error
     if rows.shape[1] != CHANNELS * SIDE * SIDE:
         raise UserError(f"{source} must hold rows of {CHANNELS * SIDE * SIDE} bytes, got {rows.shape[1]}")
-    return label_images(rows.reshape(-1, CHANNELS, SIDE, SIDE), labels, num_classes=num_classes, source=source)
-
-
-def _check_label(label: object) -> int:
-    if type(label) is not int:
-        raise ValueError(f"the label {label!r}")
-    return label
+    return label_images(rows.reshape(-1, CHANNELS, SIDE, SIDE), classes, num_classes=num_classes, source=source)

@@ -24,13 +24,7 @@ ReadImages = Callable[[Path], tuple[LabelledImages, LabelledImages]]
 
 
 def label_images(pixels: NDArray[Any], labels: NDArray[Any], *, num_classes: int, source: Path) -> LabelledImages:
-    """Check images and labels against each other.
-
-    Args:
-        pixels: `(N, C, H, W)` of `uint8`.
-        labels: Classes counted from 0, `(N,)`, of any integer type.
-        num_classes: Number of classes.
-        source: File that they come from, for the messages.
+    """Check images against labels, which count classes from 0; `source` names their file in the messages.
 
     Raises:
         UserError: If the pixels are no bytes, the counts differ or are 0, or a label is out of range.

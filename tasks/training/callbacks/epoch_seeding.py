@@ -9,9 +9,6 @@ class EpochSeeding(Callback):
     """Seed each epoch by the seed of the run and the epoch alone.
 
     Dropout in epoch 7 is then the same whether the training came there in one go or was resumed.
-
-    Args:
-        seed: Seed of the run.
     """
 
     def __init__(self, seed: int) -> None:

@@ -13,9 +13,6 @@ class TrainingProgress(ProgressBar):
     """One bar over all epochs with loss, main validation metric, learning rate and speed.
 
     Where the output is no terminal, one plain line is printed when an epoch ends.
-
-    Args:
-        console: Where to show it.
     """
 
     def __init__(self, console: Console) -> None:
@@ -63,18 +60,15 @@ class TrainingProgress(ProgressBar):
             loss = float(trainer.callback_metrics["train/loss"])
             self.console.print(f"epoch {self._epoch(trainer)}  loss {loss:.3f}{self._numbers(trainer)}")
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the finished bar on the screen."""
-        self._stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
-        self._stop()
-
-    def _stop(self) -> None:
+    def on_train_end(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException | None = None
+    ) -> None:
+        """Leave the bar on the screen, and give the terminal back."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    on_exception = on_train_end
 
     def _epoch(self, trainer: Trainer) -> str:
         last = str(trainer.max_epochs) if trainer.max_epochs and trainer.max_epochs > 0 else "-"
