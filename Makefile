@@ -33,8 +33,9 @@ demo: $(STAMP) ## train on real handwritten digits, as sequences and as images, 
 	$(VENV)/hyperseq fit --config configs/images/digits2d.yaml
 	$(VENV)/hyperseq results runs/digits runs/digits2d
 
+# One process a core, and no more than 8: each of them imports torch.
 test: $(STAMP) ## run the tests (ARGS="-k conv" picks some, PYTHON=python3.12 the interpreter)
-	@$(VENV)/python -m pytest -q $(ARGS)
+	@$(VENV)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## check style, formatting and types
 	@$(VENV)/ruff check --quiet .

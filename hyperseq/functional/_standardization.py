@@ -32,14 +32,15 @@ def _variance(scale: Tensor, eps: float) -> Tensor:
 
 def standardize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Standardize over all axes but the second; also return mean and variance, both without gradient."""
-    if is_transformed():
+    if is_transformed() or torch.compiler.is_compiling():
         wide, axes = at_least_float32(x), (0, *spatial_axes(x))
         mean = wide.mean(axes)
         centered = wide - over_space(mean, x)
         scale = torch.rsqrt(centered.square().mean(axes) + eps)
-        return (centered * over_space(scale, x)).to(x.dtype), mean.detach(), _variance(scale.detach(), eps)
-    y, mean, _, var = _Standardize.apply(x, eps)  # type: ignore[no-untyped-call]
-    return y, mean, var
+        y = (centered * over_space(scale, x)).to(x.dtype)
+    else:
+        y, mean, scale = _Standardize.apply(x, eps)  # type: ignore[no-untyped-call]
+    return y, mean.detach(), _variance(scale.detach(), eps)
 
 
 class _Standardize(torch.autograd.Function):
@@ -49,22 +50,20 @@ class _Standardize(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         if x.shape[0] == 1:
             # For one sample, each channel is standardized alone: the layer norm kernel takes half the time.
             y, mean, scale = torch.native_layer_norm(x, x.shape[2:], None, None, eps)
             mean, scale = mean.flatten(), scale.flatten()
         else:
             y, mean, scale = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
-        # The variance is computed here, because torch.compile loses a symbolic eps that is used here and outside.
-        var = _variance(scale, eps)
         ctx.save_for_backward(y, scale)
-        ctx.mark_non_differentiable(mean, var)
+        ctx.mark_non_differentiable(mean)
         ctx.set_materialize_grads(False)
-        return y, mean, scale, var
+        return y, mean, scale
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, _: None, grad_scale: Tensor | None, __: None) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor | None, _: None, grad_scale: Tensor | None) -> tuple[Tensor, None]:
         y, scale = ctx.saved_tensors
         grad = torch.zeros_like(y) if grad is None else grad
         if torch.is_grad_enabled():

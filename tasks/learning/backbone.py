@@ -45,9 +45,6 @@ class ShortensSequences(Protocol):
 def check_backbone(backbone: nn.Module) -> None:
     """Check that a network can be trained.
 
-    Args:
-        backbone: The network.
-
     Raises:
         UserError: If anything is missing; one message names all of it.
     """

@@ -92,15 +92,10 @@ class Classifier(LightningModule):
         self._evaluated: list[Predictions] = []
 
     def forward(self, x: Tensor, *, lengths: Tensor | None = None, hyper_kernels: list[Tensor] | None = None) -> Tensor:
-        """Turn inputs into the outputs of the head.
+        """Turn inputs `(B, C, *S)`, or ids `(B, L)`, into the outputs of the head, such as logits `(B, num_classes)`.
 
-        Args:
-            x: Inputs, `(B, C, *S)`, or ids `(B, L)`.
-            lengths: Filled positions of each sample, `(B,)`, or `None` when all are full.
-            hyper_kernels: What `backbone.hyper_kernels` gave for this size or a larger one; `None` to generate it.
-
-        Returns:
-            Outputs, such as logits `(B, num_classes)`.
+        `lengths`, `(B,)`, are the filled positions of each sample. `hyper_kernels` are those of the backbone for this
+        size or a larger one; `None` to generate them.
 
         Raises:
             UserError: If the features of the backbone have the wrong shape.
@@ -119,13 +114,6 @@ class Classifier(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of one batch.
-
-        Args:
-            batch: The batch.
-            batch_idx: Its number in the epoch.
-
-        Returns:
-            The loss to minimize.
 
         Raises:
             NonFiniteLossError: If the loss is infinite or NaN.
@@ -149,12 +137,7 @@ class Classifier(LightningModule):
         return loss
 
     def evaluation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the outputs for one batch.
-
-        Args:
-            batch: The batch.
-            batch_idx: Its number.
-        """
+        """Keep the outputs for one batch."""
         outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self._kernels_for(batch["x"]))
         self._evaluated.append(Predictions(batch["index"], batch["y"], outputs))
 
@@ -221,9 +204,6 @@ class Classifier(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume a training with an average that began without one, and the other way round.
-
-        Args:
-            checkpoint: The checkpoint that the training continues.
 
         Raises:
             UserError: If one of the checkpoint and the model has an average and the other has none.

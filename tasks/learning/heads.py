@@ -34,9 +34,6 @@ class Head(Protocol):
 def check_head(head: nn.Module) -> None:
     """Check that a head can be trained.
 
-    Args:
-        head: The head.
-
     Raises:
         UserError: If anything is missing; one message names all of it.
     """

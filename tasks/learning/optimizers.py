@@ -20,15 +20,7 @@ def adamw(groups: Groups, lr: float) -> Optimizer:
 
 
 def make_optimizer(factory: OptimizerFactory, groups: Groups, *, lr: float) -> Optimizer:
-    """Build an optimizer, and let Adam and AdamW update all parameters by one fused call.
-
-    Args:
-        factory: A class such as `torch.optim.AdamW`, or a partial of it, or any function.
-        groups: Parameter groups, as `hyperseq.optim.param_groups` makes them.
-        lr: Peak learning rate of groups that name none.
-
-    Returns:
-        The optimizer.
+    """Call a factory with parameter groups and `lr`, and let Adam and AdamW update all parameters by one fused call.
 
     Raises:
         UserError: If the factory returns no optimizer, or a decay is asked of an optimizer that has none.

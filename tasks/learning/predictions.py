@@ -27,12 +27,6 @@ class Predictions:
     def join(cls, batches: Sequence["Predictions"]) -> "Predictions":
         """Join batches in the order of the data set, on the CPU and in float64.
 
-        Args:
-            batches: Predictions of each batch.
-
-        Returns:
-            The predictions of all samples.
-
         Raises:
             UserError: If no sample was evaluated, or one was evaluated twice.
         """

@@ -1,4 +1,7 @@
-"""Learning-rate schedules as plain functions of the step; each returns the factor on the peak learning rate."""
+"""Learning-rate schedules as plain functions of the step; each returns the factor on the peak learning rate.
+
+`step` counts the optimizer steps taken, 0 to `total_steps - 1`; `warmup` is the share of the steps spent rising.
+"""
 
 from functools import partial
 from math import cos, pi
@@ -13,16 +16,7 @@ ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 
 def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rise along a cosine from 1/25 to 1, then fall along a cosine to 1/250,000 (Smith 2018, torch's constants).
-
-    Args:
-        step: Optimizer steps taken, 0 to `total_steps - 1`.
-        total_steps: Steps of the whole training.
-        warmup: Share of the steps spent rising.
-
-    Returns:
-        The factor on the peak learning rate.
-    """
+    """Rise along a cosine from 1/25 to 1, then fall along a cosine to 1/250,000 (Smith 2018, torch's constants)."""
     peak, last = warmup * total_steps - 1, total_steps - 1
     if step < peak:
         return along_cosine(1 / 25, 1.0, step / peak)
@@ -30,16 +24,7 @@ def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def cosine(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rise linearly from near 0 to 1, then fall along a cosine to 0.
-
-    Args:
-        step: Optimizer steps taken.
-        total_steps: Steps of the whole training.
-        warmup: Share of the steps spent rising.
-
-    Returns:
-        The factor on the peak learning rate.
-    """
+    """Rise linearly from near 0 to 1, then fall along a cosine to 0."""
     peak = warmup * total_steps
     if step < peak:
         return (step + 1) / (peak + 1)
@@ -47,33 +32,15 @@ def cosine(step: int, *, total_steps: int, warmup: float) -> float:
 
 
 def constant(step: int, *, total_steps: int, warmup: float) -> float:
-    """Rise linearly from near 0 to 1 and stay there.
-
-    Args:
-        step: Optimizer steps taken.
-        total_steps: Steps of the whole training.
-        warmup: Share of the steps spent rising.
-
-    Returns:
-        The factor on the peak learning rate.
-    """
+    """Rise linearly from near 0 to 1 and stay there."""
     return min((step + 1) / (warmup * total_steps + 1), 1.0)
 
 
 def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int, warmup: float) -> LambdaLR:
-    """Attach a schedule to an optimizer; every parameter group keeps its own peak.
+    """Attach a schedule to an optimizer, to be stepped once per optimizer step; every group keeps its own peak.
 
     A function of the step, unlike torch's OneCycleLR, leaves the momenta alone (Kar2 and Kar3 are defined by theirs)
     and lets a resumed training be longer than the interrupted one.
-
-    Args:
-        name: `one_cycle`, `cosine` or `constant`.
-        optimizer: Its groups hold the peak learning rates.
-        total_steps: Steps of the whole training, at least 1.
-        warmup: Share of the steps spent rising, 0 to 1.
-
-    Returns:
-        The schedule, to be stepped once per optimizer step.
 
     Raises:
         UserError: If `name` is unknown, `total_steps` is below 1 or `warmup` lies outside 0 to 1.
@@ -89,14 +56,5 @@ def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int,
 
 
 def along_cosine(start: float, end: float, share: float) -> float:
-    """Go from one number to another along half a cosine.
-
-    Args:
-        start: Where it begins.
-        end: Where it ends.
-        share: Share of the way, 0 to 1.
-
-    Returns:
-        Where it is.
-    """
+    """Go from `start` to `end` along half a cosine; `share` of the way, 0 to 1, is behind."""
     return end + (start - end) * (1 + cos(pi * share)) / 2

@@ -22,15 +22,7 @@ class Score:
 
     @classmethod
     def of(cls, predictions: Predictions, head: Any) -> "Score":
-        """Compute the metrics of a head over all samples.
-
-        Args:
-            predictions: The predictions.
-            head: The head that made them.
-
-        Returns:
-            The score.
-        """
+        """Compute the metrics of a head over all samples."""
         metrics = head.metrics(predictions.outputs, predictions.targets)
         return cls({name: float(value) for name, value in metrics.items() if name != "score"}, len(predictions))
 

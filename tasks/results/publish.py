@@ -28,12 +28,7 @@ LEFT_OUT = re.compile(
 def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
     """Write one file a run, and the table of all in the README; all of it or nothing.
 
-    Args:
-        runs: Run folders; none to write the table alone.
-        checkout: Root of the source checkout.
-
-    Returns:
-        The files that were written.
+    `checkout` is the root of the source checkout. Without runs, only the table is written. Return the written files.
 
     Raises:
         UserError: If a run is neither finished nor failed, is published already, belongs to no config, or differs in
@@ -86,14 +81,7 @@ def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) 
 
 
 def read_records(checkout: Path) -> list[Record]:
-    """Read what is published.
-
-    Args:
-        checkout: Root of the source checkout.
-
-    Returns:
-        One record a file.
-    """
+    """Read what is published in a source checkout: one record a file."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((checkout / RESULTS).glob("*.json"))]
 
 

@@ -16,14 +16,7 @@ NOTE = (
 
 
 def readme_with_table(readme: str, records: list[dict[str, Any]]) -> str:
-    """Put the table of the records between the two marks of the README.
-
-    Args:
-        readme: Text of the README.
-        records: What is published.
-
-    Returns:
-        The text with the table in place of what stood there.
+    """Return the text of the README with the table of the records in place of what stood between its two marks.
 
     Raises:
         UserError: If one of the marks is missing or stands there twice.
@@ -36,14 +29,7 @@ def readme_with_table(readme: str, records: list[dict[str, Any]]) -> str:
 
 
 def results_table(records: list[dict[str, Any]]) -> str:
-    """Render one row a task.
-
-    Args:
-        records: What is published.
-
-    Returns:
-        Markdown; empty without records.
-    """
+    """Render one row a task as Markdown; return an empty text without records."""
     tasks: dict[str, list[dict[str, Any]]] = {}
     for record in sorted(records, key=lambda record: (record["config"], record["seed"])):
         tasks.setdefault(record["task"], []).append(record)

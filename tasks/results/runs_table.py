@@ -19,13 +19,7 @@ Run = dict[str, Any]
 
 
 def find_groups(paths: list[Path]) -> list[list[Run]]:
-    """Find the runs in folders.
-
-    Args:
-        paths: Each a run folder, a folder of runs, or a folder of such folders.
-
-    Returns:
-        Runs by group, oldest first in each.
+    """Return the runs by group, oldest first in each; a path is a run folder, a folder of runs, or a folder of such.
 
     Raises:
         UserError: If a path holds no run.
@@ -42,13 +36,7 @@ def find_groups(paths: list[Path]) -> list[list[Run]]:
 
 
 def print_results(console: Console, groups: list[list[Run]], *, every_run: bool) -> None:
-    """Print the table.
-
-    Args:
-        console: Where to print.
-        groups: Runs by group.
-        every_run: Whether to show all runs and their summary, or the newest of each group.
-    """
+    """Print every run and the summary of each group, or only the newest run of each group."""
     table = Table(*COLUMNS)
     for column in table.columns[2:]:
         column.justify = "right"

@@ -28,13 +28,9 @@ class Summary:
     def of(cls, runs: Sequence[Mapping[str, Any]]) -> "Summary":
         """Summarize runs.
 
-        Args:
-            runs: Each with `seed`. A finished run has `seconds`, the name of its main `metric` (`accuracy` if there is
-                none), the metric itself, and may have `selected_on`. `state` stands behind the seed; the state of a
-                run without the metric is `failed` unless it names one.
-
-        Returns:
-            The summary.
+        Each has `seed`. A finished run has `seconds`, the name of its main `metric` (`accuracy` if there is none), the
+        metric itself, and may have `selected_on`. `state` stands behind the seed; the state of a run without the metric
+        is `failed` unless it names one.
         """
         done = [run for run in runs if metric(run) in run]
         states = (run.get("state", "" if metric(run) in run else "failed") for run in runs)
@@ -47,14 +43,9 @@ class Summary:
 
 
 def mean_and_spread(values: Sequence[float], metric: str = "accuracy") -> str:
-    """Show values as their mean and standard deviation.
+    """Show at least one value as mean and standard deviation; a single value has no deviation.
 
-    Args:
-        values: At least one; a single value has no deviation.
-        metric: Its name follows the numbers, except that accuracies are shown in percent.
-
-    Returns:
-        Mean and standard deviation.
+    The name of the metric follows the numbers, except that accuracies are shown in percent.
 
     Example:
         >>> mean_and_spread([0.98, 0.99]), mean_and_spread([0.5]), mean_and_spread([0.25], "mean_absolute_error")

@@ -13,13 +13,10 @@ from tasks.runs.run_folder import RunFolder
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Keep one epoch in `checkpoints/<name>.ckpt`: the last one, or the one with the highest value of a metric.
+    """Keep one epoch in the file `path`: the last one, or the one with the highest value of a metric.
 
-    A resumed training goes on with the best value so far, even if the run folder was moved.
-
-    Args:
-        path: File to write.
-        options: Options of Lightning's `ModelCheckpoint`.
+    A resumed training goes on with the best value so far, even if the run folder was moved. `options` are those of
+    Lightning's `ModelCheckpoint`.
     """
 
     def __init__(self, path: Path, **options: Any) -> None:
@@ -27,11 +24,7 @@ class RunCheckpoint(ModelCheckpoint):
         self._path = path
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best value so far, and the file that holds it.
-
-        Args:
-            state_dict: State of this callback in the resumed checkpoint.
-        """
+        """Take over the best value so far, and the file that holds it, from the resumed checkpoint."""
         if self.monitor and self._path.is_file():
             # The form in which Lightning compares paths.
             best = str(Path(self.dirpath or "") / self._path.name)
@@ -47,14 +40,7 @@ def checkpoint_callbacks(run: RunFolder) -> list[RunCheckpoint]:
 
 
 def find_checkpoint(wanted: str, run: RunFolder) -> Path:
-    """Find the weights that `--ckpt_path` asks for.
-
-    Args:
-        wanted: `best`, `last` or a path.
-        run: Folder that `best` and `last` belong to.
-
-    Returns:
-        The file.
+    """Find the file that `--ckpt_path` asks for: `best` or `last` of a run, or a path.
 
     Raises:
         UserError: If there is no such file.
@@ -69,13 +55,7 @@ def find_checkpoint(wanted: str, run: RunFolder) -> Path:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of plain values and tensors.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content, on the CPU.
+    """Read a checkpoint of plain values and tensors to the CPU.
 
     Raises:
         UserError: If the file is no checkpoint.
@@ -90,11 +70,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint.
-
-    Args:
-        model: The model, as its config builds it.
-        path: The checkpoint.
+    """Load the weights of a checkpoint into a model, as its config builds it.
 
     Raises:
         UserError: If the weights are those of another model.

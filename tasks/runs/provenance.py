@@ -15,14 +15,7 @@ PACKAGES = ("pytorch-lightning", "jsonargparse", "numpy", "scikit-learn")
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Describe what a result depends on besides its config.
-
-    Args:
-        device: Where the model ran.
-
-    Returns:
-        `versions`, `device` and `torch_threads`, ready for JSON.
-    """
+    """Describe what a result depends on besides its config, ready for JSON; the model ran on `device`."""
     return {
         "versions": versions(),
         "device": device_name(device),
@@ -45,12 +38,8 @@ def versions() -> dict[str, str]:
 def checkout(source: Path = SOURCE) -> dict[str, Any]:
     """Read which code runs; ask when a run starts, for the checkout may have moved on when it ends.
 
-    Args:
-        source: Root of the source checkout.
-
-    Returns:
-        `commit`, and `dirty`: whether the code differs from it. Both are `None` outside a checkout. (A virtual
-        environment inside somebody else's checkout is outside: its root is another folder.)
+    Return `commit`, and `dirty`: whether the code differs from it. Both are `None` if `source` is not the root of a
+    checkout, such as a virtual environment inside somebody else's checkout.
     """
     root = _git(source, "rev-parse", "--show-toplevel")
     head = _git(source, "rev-parse", "--verify", "HEAD")
@@ -60,28 +49,14 @@ def checkout(source: Path = SOURCE) -> dict[str, Any]:
 
 
 def device_name(device: torch.device) -> str:
-    """Name a device the way people compare it.
-
-    Args:
-        device: The device.
-
-    Returns:
-        Such as `cpu (AMD EPYC, 2 cores)` or `cuda (NVIDIA H200)`.
-    """
+    """Name a device the way people compare it, such as `cpu (AMD EPYC, 2 cores)` or `cuda (NVIDIA H200)`."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({processor_name()})"
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Name the processor and count its cores.
-
-    Args:
-        cpuinfo: What Linux tells about each core.
-
-    Returns:
-        Such as `AMD EPYC, 2 cores`; outside Linux what Python knows, such as `arm64`.
-    """
+    """Return such as `AMD EPYC, 2 cores`; outside Linux what Python knows, such as `arm64`."""
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     if not models:

@@ -13,24 +13,13 @@ from tasks.errors import UserError
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder `<root>/<name>/<number>` and the names of what lies in it.
-
-    Attributes:
-        path: The folder.
-    """
+    """A folder `<root>/<name>/<number>` and the names of what lies in it."""
 
     path: Path
 
     @classmethod
     def create(cls, root: Path, name: str) -> "RunFolder":
         """Make the next numbered folder; two runs that start together get two folders.
-
-        Args:
-            root: Folder of all runs.
-            name: Group of the run.
-
-        Returns:
-            The new, empty folder.
 
         Raises:
             UserError: If `name` is not one plain folder name.
@@ -76,38 +65,12 @@ class RunFolder:
         return self.path / "error.txt"
 
     def command(self, verb: str, checkpoint: str | None = None) -> str:
-        """Word the command that does something with this run.
-
-        Args:
-            verb: `test`, `predict`, `fit`...
-            checkpoint: `last`, if it shall continue there.
-
-        Returns:
-            What to type.
-        """
+        """Word the command that does something with this run."""
         words = ["hyperseq", verb, "--config", str(self.config)]
         return shlex.join(words + (["--ckpt_path", str(self.checkpoint(checkpoint))] if checkpoint else []))
 
-    def file(self, name: str) -> Path:
-        """Name a file of the run.
-
-        Args:
-            name: File name.
-
-        Returns:
-            Its path.
-        """
-        return self.path / name
-
     def checkpoint(self, name: str) -> Path:
-        """Name a checkpoint.
-
-        Args:
-            name: `best` or `last`.
-
-        Returns:
-            Its path, whether it exists or not.
-        """
+        """Name a checkpoint."""
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     def next_predictions(self) -> Path:
@@ -116,22 +79,12 @@ class RunFolder:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all.
-
-    Args:
-        path: File to write or replace.
-        content: What to write.
-    """
+    """Write a JSON file whole or not at all."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Args:
-        path: File to write or replace.
-        text: What to write.
-    """
+    """Write a text file whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)

@@ -25,37 +25,17 @@ class OneLineParser(LightningArgumentParser):
         """Build what the configuration names.
 
         Lightning calls the method by this name, which jsonargparse replaced by `instantiate` and warns about.
-
-        Args:
-            namespace: The configuration.
-            options: Passed on.
-
-        Returns:
-            The configuration with objects in place of their descriptions.
         """
         return self.instantiate(namespace, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the error and exit.
-
-        Args:
-            message: What jsonargparse found.
-            ex: What made it say so.
-        """
+        """Print the error and exit."""
         sys.stderr.write(f"hyperseq: error: {one_line(message, self)}\n")
         sys.exit(2)
 
 
 def one_line(message: str, parser: LightningArgumentParser) -> str:
-    """Shorten an error, and add the nearest valid key where the error is an unknown one.
-
-    Args:
-        message: What jsonargparse found.
-        parser: The parser that found it.
-
-    Returns:
-        One line.
-    """
+    """Shorten an error, and add the nearest valid key where the error is an unknown one."""
     for pattern in UNKNOWN_KEY:
         if match := pattern.search(message):
             key = _first_key(match["key"])
@@ -66,14 +46,9 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
 
 
 def typed_keys(words: list[str], files: list[Path]) -> set[str]:
-    """Collect the keys that a user gave a value, before links and defaults fill in the others.
+    """Collect the dotted keys that a user gave a value, before links and defaults fill in the others.
 
-    Args:
-        words: Words of the command line.
-        files: Files that it names.
-
-    Returns:
-        Dotted keys; of a class, with the `init_args` that a flag may leave out.
+    The key of a class has the `init_args` that a flag may leave out.
     """
     keys = {word.split("=")[0].removeprefix("--") for word in words if word.startswith("--")}
     for file in files:

@@ -12,12 +12,6 @@ def add_import_folders(words: list[str]) -> list[Path]:
     """Let Python import from the folders of the configs, from the current one, and from those that a run recorded.
 
     The folders come last on `sys.path`: no installed package is hidden by a file of the same name.
-
-    Args:
-        words: Words of the command line.
-
-    Returns:
-        The folders.
     """
     files = [file for file in map(Path, _values(words, "--config")) if file.is_file()]
     recorded = [folder for file in files for folder in recorded_folders(file)]
@@ -27,14 +21,7 @@ def add_import_folders(words: list[str]) -> list[Path]:
 
 
 def recorded_folders(config: Path) -> list[Path]:
-    """Read the folders that a run imported from.
-
-    Args:
-        config: The config of the run.
-
-    Returns:
-        The folders; none if the config is no valid one, which the parser then explains.
-    """
+    """Read the folders that a run imported from; an invalid config, which the parser explains later, names none."""
     try:
         options = yaml.safe_load(config.read_text(encoding="utf-8"))
         return [Path(folder) for folder in options["run"]["import_from"]]
@@ -43,15 +30,7 @@ def recorded_folders(config: Path) -> list[Path]:
 
 
 def needed_folders(config: dict[str, Any], folders: list[Path]) -> list[Path]:
-    """Choose the folders to record: all of them, or none where the config names no module that lies in one.
-
-    Args:
-        config: Options as plain values.
-        folders: Folders that were added.
-
-    Returns:
-        The folders that the run needs again.
-    """
+    """Choose the folders to record: all of them, or none where the config names no module that lies in one."""
     names = {text.split(".")[0] for text in _texts(config) if "." in text} - {"hyperseq", "tasks"}
     found = any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for name in names for folder in folders)
     return folders if found else []

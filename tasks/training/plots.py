@@ -31,14 +31,7 @@ CHANNELS_SHOWN = 8
 
 
 def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mapping[str, float]) -> None:
-    """Draw the first two metrics and the learning rate over the epochs.
-
-    Args:
-        path: File to write.
-        rows: One row of metrics an epoch.
-        best_epoch: Epoch whose weights were tested.
-        test: Metrics of these weights on the test split.
-    """
+    """Draw the first two metrics and the learning rate over the epochs; `test` holds the metrics of the best epoch."""
     shown = list(test)[:2]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.9 + 4.1 * len(shown), 3.6), layout="constrained")
@@ -65,13 +58,7 @@ def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mappi
 
 
 def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
-    """Draw a confusion matrix; color is the share of the true class, the numbers are counts.
-
-    Args:
-        path: File to write.
-        counts: Counts, rows are true classes and columns predicted ones, `(num_classes, num_classes)`.
-        class_names: Name of each class.
-    """
+    """Draw a confusion matrix; color is the share of the true class, the numbers are counts `(true, predicted)`."""
     size, table = len(class_names), counts.numpy()
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
@@ -95,11 +82,7 @@ def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[s
 def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
     """Draw the global hyper-kernels: one row a block, some channels in each.
 
-    Of more than two spatial axes, the middle of the others is shown.
-
-    Args:
-        path: File to write.
-        hyper_kernels: One a block, `(1, C, *S)`.
+    Each kernel is `(1, C, *S)`. Of more than two spatial axes, the middle of the others is shown.
     """
     kernels = [_at_most_two_axes(kernel[0].detach().float().cpu().numpy()) for kernel in hyper_kernels]
     columns = min(CHANNELS_SHOWN, max(len(kernel) for kernel in kernels))

@@ -27,15 +27,9 @@ from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_
 class Report:
     """Everything that the end of a training needs.
 
-    Attributes:
-        trainer: The trainer that trained.
-        model: The trained model; afterwards it has its best weights.
-        data: The data module, checked by `check_data_module`.
-        run: Folder of the run.
-        config: The whole configuration, as plain values.
-        seconds: Time that the training took.
-        checkout: Commit of the code, and whether the code differed from it, when the training started.
-        resumed: Whether the training went on from a checkpoint.
+    `data` is checked by `check_data_module`. `config` holds all options as plain values. `seconds` is the time that
+    the training took. `checkout` describes the code when the training started. `resumed` tells whether the training
+    went on from a checkpoint.
     """
 
     trainer: Trainer
@@ -48,11 +42,7 @@ class Report:
     resumed: bool
 
     def write(self, console: Console) -> None:
-        """Test the best weights, write every file of the run and print the table.
-
-        Args:
-            console: Where to print it.
-        """
+        """Test the best weights, which the model keeps, write every file of the run and print the table."""
         best = self.run.checkpoint("best")
         best_epoch, rows = read_checkpoint(best)["epoch"] + 1, read_rows(self.run.metrics)
         load_weights(self.model, best)
@@ -63,16 +53,16 @@ class Report:
         test = Score.of(table, self.model.head)
 
         # Numbers first: a picture that fails costs no result.
-        write_predictions(self.run.file("predictions.csv"), table, self.model.head, self.data.sample_names)
+        write_predictions(self.run.path / "predictions.csv", table, self.model.head, self.data.sample_names)
         counts = count_confusions(table, self.model.head, self.data.num_classes)
         if counts is not None:
-            write_confusion_matrix(self.run.file("confusion_matrix.csv"), counts, class_names=self.data.class_names)
+            write_confusion_matrix(self.run.path / "confusion_matrix.csv", counts, class_names=self.data.class_names)
         last = {"best_epoch": best_epoch, "epochs": int(rows[-1]["epoch"]), "steps": int(rows[-1]["step"])}
         write_json(self.run.results, self._results(val, test, last))
 
         def draw(name: str, plot: Callable[..., None], *content: Any, **options: Any) -> None:
             try:
-                plot(self.run.file(name), *content, **options)
+                plot(self.run.path / name, *content, **options)
             except Exception as error:
                 console.print(f"{name} could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
 
@@ -121,14 +111,7 @@ class Report:
 
 
 def write_predictions(path: Path, table: Predictions, head: Any, sample_names: Sequence[str] | None = None) -> None:
-    """Write one line a sample: `index`, `name` where samples have names, `true`, and the columns of the head.
-
-    Args:
-        path: File to write.
-        table: The predictions.
-        head: The head that made them.
-        sample_names: One name a sample of the whole data set.
-    """
+    """Write one line a sample: `index`, `name` where samples have names, `true`, and the columns of the head."""
     columns: dict[str, list[Any]] = {"index": table.index.tolist()}
     if sample_names is not None:
         columns["name"] = [sample_names[index] for index in columns["index"]]
@@ -138,15 +121,9 @@ def write_predictions(path: Path, table: Predictions, head: Any, sample_names: S
 
 
 def count_confusions(table: Predictions, head: Any, num_classes: int) -> Tensor | None:
-    """Count the samples of each pair of true and predicted class.
+    """Count the samples of each pair of true and predicted class, `(num_classes, num_classes)`, true classes in rows.
 
-    Args:
-        table: The predictions.
-        head: The head that made them.
-        num_classes: Number of classes.
-
-    Returns:
-        Counts, rows are true classes, `(num_classes, num_classes)`; `None` where the head predicts no class.
+    The result is `None` where the head predicts no class.
     """
     predicted = head.predictions(table.outputs)["predicted"]
     if table.targets.dtype != torch.int64 or predicted.dtype != torch.int64 or predicted.shape != table.targets.shape:
@@ -156,25 +133,13 @@ def count_confusions(table: Predictions, head: Any, num_classes: int) -> Tensor 
 
 
 def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
-    """Write a confusion matrix with its class names.
-
-    Args:
-        path: File to write.
-        counts: Counts, rows are true classes and columns predicted ones, `(num_classes, num_classes)`.
-        class_names: Name of each class.
-    """
+    """Write a confusion matrix with its class names."""
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
     _write_csv(path, [["true \\ predicted", *class_names], *rows])
 
 
 def print_scores(console: Console, scores: dict[str, Score], *, selected_on: str) -> None:
-    """Print a table of scores.
-
-    Args:
-        console: Where to print.
-        scores: Score of each split.
-        selected_on: Split that the epoch was chosen on, `validation` or `test`.
-    """
+    """Print a table with the score of each split; `selected_on` names the split that the epoch was chosen on."""
     table = Table("split")
     for column in dict(_cells(next(iter(scores.values())), "")):
         table.add_column(column, justify="right")

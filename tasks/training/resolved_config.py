@@ -13,13 +13,9 @@ from tasks.training.warning_filters import quiet
 
 
 def read_options(config: Path) -> dict[str, Any]:
-    """Read a config as `hyperseq fit` does, without building anything.
+    """Read a config as `hyperseq fit` does, as plain values, without building anything.
 
-    Args:
-        config: The file.
-
-    Returns:
-        Nested options as plain values; those that the data decide are left out.
+    Options that the data decide are left out.
 
     Raises:
         SystemExit: With code 2, if the command would refuse the config; the reason is printed.
@@ -35,15 +31,7 @@ def read_options(config: Path) -> dict[str, Any]:
 
 
 def flat(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk through nested options.
-
-    Args:
-        options: The options.
-        prefix: What the names begin with.
-
-    Yields:
-        Dotted name and value of each option, as they would be typed.
-    """
+    """Yield the dotted name and the value of each nested option, as they would be typed."""
     for name, value in options.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{name}.")

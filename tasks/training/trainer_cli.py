@@ -64,11 +64,7 @@ BY_VERB = {"fit": SPLITS, "validate": ("val",), "test": ("test",), "predict": ("
 
 
 class TrainingCLI(LightningCLI):
-    """Train and evaluate what a config names.
-
-    Args:
-        args: Words of the command line, the verb first.
-    """
+    """Train and evaluate what a config names; `args` are the words of the command line, the verb first."""
 
     def __init__(self, args: list[str]) -> None:
         self.console = make_console()
@@ -296,13 +292,6 @@ class _BeginRun(Callback):
 
 
 def is_own_check(error: Exception) -> bool:
-    """Return whether a check of this project raised an error, with no code of a user in between.
-
-    Args:
-        error: A caught error.
-
-    Returns:
-        Whether one line tells all.
-    """
+    """Return whether a check of this project raised an error, with no code of a user in between: one line tells all."""
     modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
     return isinstance(error, ValueError) and modules[-1] in OURS and set(modules) <= OURS | PASSED_THROUGH

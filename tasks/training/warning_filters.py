@@ -10,11 +10,7 @@ LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightn
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what Lightning says about itself, and the warnings that nobody here can act on.
-
-    Yields:
-        Nothing.
-    """
+    """Silence what Lightning says about itself, and the warnings that nobody here can act on."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,5 +1,7 @@
 """Laws of exported layers: with lengths and any batch size, the same values."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -8,7 +10,8 @@ from tests.nn.layers import LAYERS, PADDED
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-@pytest.mark.parametrize("name", PADDED)
+# A whole network takes a quarter of a minute: the one with the most options stands for all.
+@pytest.mark.parametrize("name", [n for n in PADDED if not n.startswith("Terminator")] + ["Terminator-1d-many-options"])
 def test_an_exported_layer_takes_padded_batches_of_any_size(name):
     layer = LAYERS[name]
     module = layer.make()
@@ -24,6 +27,4 @@ def test_an_exported_layer_takes_padded_batches_of_any_size(name):
 
 
 def _argument_names(module, count):
-    names = list(torch.nn.Module.__call__.__code__.co_varnames[:0])
-    code = module.forward.__func__.__code__
-    return names + list(code.co_varnames[1 : 1 + count])
+    return list(inspect.signature(module.forward).parameters)[:count]

@@ -12,12 +12,9 @@ Row = dict[str, float]
 
 
 class EpochLog(Callback):
-    """Add a row to `metrics.csv` when an epoch ends.
+    """Add a row to the file `metrics.csv` when an epoch ends.
 
     A resumed training keeps the rows of the epochs behind it: each epoch stands there once.
-
-    Args:
-        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,12 +40,7 @@ class EpochLog(Callback):
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:
-    """Write a `metrics.csv`; a metric that an epoch lacks is an empty cell.
-
-    Args:
-        path: The file.
-        rows: One row an epoch.
-    """
+    """Write a `metrics.csv`; a metric that an epoch lacks is an empty cell."""
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
@@ -58,14 +50,7 @@ def write_rows(path: Path, rows: list[Row]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a `metrics.csv`.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its rows, without the empty cells; none if there is no file.
-    """
+    """Read a `metrics.csv` without its empty cells; there are no rows if there is no file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

@@ -9,13 +9,7 @@ from tasks.runs.run_folder import RunFolder
 
 
 class Plan(Callback):
-    """Print the plan of a training.
-
-    Args:
-        console: Where to print it.
-        run: Folder of the run.
-        config_files: Files that the configuration was read from.
-    """
+    """Print the plan of a training, with the files that its configuration was read from."""
 
     def __init__(self, console: Console, run: RunFolder, config_files: list[str]) -> None:
         self.console, self.run, self.config_files = console, run, config_files
@@ -32,15 +26,7 @@ class Plan(Callback):
 
 
 def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
-    """Collect what a user wants to know before waiting.
-
-    Args:
-        trainer: A trainer that is set up.
-        model: The model.
-
-    Returns:
-        Names and values, in the order to show them.
-    """
+    """Collect what a user wants to know before waiting, in the order to show it."""
     data, optimizer = trainer.datamodule, trainer.optimizers[0]  # type: ignore[attr-defined]
     splits = ", ".join(f"{count:,} {name}" for name, count in data.split_sizes.items())
     counts = [sum(parameter.numel() for parameter in group["params"]) for group in optimizer.param_groups]

@@ -34,9 +34,5 @@ class TrainingClock(Callback):
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the seconds in a checkpoint.
-
-        Args:
-            state_dict: State of this callback in the resumed checkpoint.
-        """
+        """Go on from the seconds in a checkpoint."""
         self._earlier = state_dict["seconds"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.tasks.command import ROOT, Answer
+from tests.tasks.command import ROOT, Answer, hyperseq
 
 OWN = Path(__file__).parent / "own"
 CONFIG = {
@@ -53,7 +53,7 @@ class Numbers(RaggedData):
     def read_splits(self):
         splits = super().read_splits()
         for split in splits.values():
-            split.columns["y"] = split.columns["y"].float()
+            split.y = split.y.float()
         return splits
 
     @property
@@ -93,17 +93,21 @@ class NoNetwork(nn.Module):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Return a folder with the two files, more of a user's parts, and one config."""
+def folder(tmp_path, monkeypatch):
+    """Return the current folder: it holds the two files, more of a user's own modules, and one config."""
     for file in OWN.glob("*.py"):
         shutil.copy(file, tmp_path)
-    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "own_parts.py").write_text(PARTS)
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(CONFIG))
-    return tmp_path
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    # Modules of other tests have the same names.
+    for name in ("own_parts", *(file.stem for file in OWN.glob("*.py"))):
+        sys.modules.pop(name, None)
 
 
-def hyperseq(cwd, *words):
-    """Run the command in a process of its own: modules of other tests have the same names."""
+def in_a_new_process(cwd, *words):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "error", "-m", "tasks.cli", *map(str, words)]
     told = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
@@ -113,34 +117,37 @@ def hyperseq(cwd, *words):
 def test_a_network_and_data_of_variable_length_train_test_predict_and_appear_in_the_results(folder, tmp_path_factory):
     assert len((OWN / "gru_backbone.py").read_text().splitlines()) <= 25
     assert len((OWN / "ragged_data.py").read_text().splitlines()) <= 40
-    answer = hyperseq(folder, "fit", "--config", "own.yaml")
+    answer = in_a_new_process(folder, "fit", "--config", "own.yaml")
     assert (answer.code, answer.err) == (0, "")
     run, elsewhere = folder / "runs/own/1", tmp_path_factory.mktemp("elsewhere")
     assert not (run / "hyper_kernels.png").exists() and (run / "confusion_matrix.png").exists()
     assert yaml.safe_load((run / "config.yaml").read_text())["run"]["import_from"] == [str(folder)]
     assert json.loads((run / "results.json").read_text())["input_shape"] == [2, 24]
-    for verb in ("test", "predict"):
-        answer = hyperseq(elsewhere, verb, "--config", run / "config.yaml")
-        assert (answer.code, answer.err) == (0, "")
+    answer = in_a_new_process(elsewhere, "predict", "--config", run / "config.yaml")
+    assert (answer.code, answer.err) == (0, "")
     assert (run / "predictions-1.csv").read_bytes() == (run / "predictions.csv").read_bytes()
-    answer = hyperseq(elsewhere, "results", folder / "runs")
+    answer = hyperseq("test", "--config", run / "config.yaml")
+    assert (answer.code, answer.err) == (0, "")
+    answer = hyperseq("results", folder / "runs")
     assert answer.code == 0 and "own" in answer.out and "%" in answer.out
-    resumed = hyperseq(elsewhere, "fit", "--config", run / "config.yaml", "--ckpt_path=last", "--trainer.max_epochs=3")
+    resumed = in_a_new_process(
+        elsewhere, "fit", "--config", run / "config.yaml", "--ckpt_path=last", "--trainer.max_epochs=3"
+    )
     assert (resumed.code, resumed.err) == (0, "") and "resumed after 2" in resumed.out
 
 
 def test_an_own_head_and_an_own_optimizer_are_named_like_any(folder):
-    words = ("--model.head=parts.LastHead", "--model.optimizer=parts.Signs", "--model.optimizer.power=2")
-    answer = hyperseq(folder, "fit", "--config", "own.yaml", *words)
+    words = ("--model.head=own_parts.LastHead", "--model.optimizer=own_parts.Signs", "--model.optimizer.power=2")
+    answer = hyperseq("fit", "--config", "own.yaml", *words)
     assert (answer.code, answer.err) == (0, "") and "Signs, one_cycle" in answer.out
     config = yaml.safe_load((folder / "runs/own/1/config.yaml").read_text())["model"]
-    assert config["optimizer"] == {"class_path": "parts.Signs", "init_args": {"power": 2.0}}
-    assert hyperseq(folder, "test", "--config", "runs/own/1/config.yaml").code == 0
+    assert config["optimizer"] == {"class_path": "own_parts.Signs", "init_args": {"power": 2.0}}
+    assert hyperseq("test", "--config", "runs/own/1/config.yaml").code == 0
 
 
 def test_numbers_are_trained_tested_and_predicted_with_the_names_of_the_samples(folder):
-    words = ("--data=parts.Numbers", "--model.head=tasks.learning.heads.RegressionHead")
-    answer = hyperseq(folder, "fit", "--config", "own.yaml", *words)
+    words = ("--data=own_parts.Numbers", "--model.head=tasks.learning.heads.RegressionHead")
+    answer = hyperseq("fit", "--config", "own.yaml", *words)
     assert (answer.code, answer.err) == (0, "")
     run = folder / "runs/own/1"
     told = json.loads((run / "results.json").read_text())
@@ -150,27 +157,27 @@ def test_numbers_are_trained_tested_and_predicted_with_the_names_of_the_samples(
     assert list(rows[0]) == ["index", "name", "true", "predicted"] and rows[0]["name"] == "50.wav"
     error = sum(abs(float(row["true"]) - float(row["predicted"])) for row in rows) / len(rows)
     assert error == pytest.approx(told["mean_absolute_error"], rel=1e-5)
-    assert hyperseq(folder, "results", "runs").code == 0
+    assert hyperseq("results", "runs").code == 0
 
 
 @pytest.mark.parametrize(("seed", "error"), [(0, "KeyError: 'train'"), (1, "ValueError: invalid literal")])
 def test_an_error_in_the_users_own_data_module_keeps_file_and_line(folder, seed, error):
-    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--data=parts.Fails", f"--seed_everything={seed}")
+    answer = hyperseq("fit", "--config", "own.yaml", "--data=own_parts.Fails", f"--seed_everything={seed}")
     assert answer.code == 1 and error in answer.err
-    assert f'{folder / "parts.py"}", line ' in answer.err
+    assert f'{folder / "own_parts.py"}", line ' in answer.err
     assert not (folder / "runs").exists()
 
 
 def test_an_error_in_the_users_own_network_keeps_file_and_line_and_names_where_it_is_kept(folder):
-    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--model.backbone=parts.BadNetwork")
+    answer = hyperseq("fit", "--config", "own.yaml", "--model.backbone=own_parts.BadNetwork")
     error = folder / "runs/own/1/error.txt"
     assert answer.code == 1 and "ValueError: my own mistake" in answer.err
-    assert f'{folder / "parts.py"}", line ' in answer.err and "my own mistake" in error.read_text()
+    assert f'{folder / "own_parts.py"}", line ' in answer.err and "my own mistake" in error.read_text()
     assert answer.err.splitlines()[-1] == "hyperseq: the traceback is kept in runs/own/1/error.txt"
 
 
 def test_all_that_a_data_module_lacks_is_one_line_before_anything_is_written(folder):
-    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--data=parts.Incomplete")
+    answer = hyperseq("fit", "--config", "own.yaml", "--data=own_parts.Incomplete")
     assert answer.code == 1 and answer.err.count("\n") == 1
     for told in ("Incomplete is no data module that can be trained on", "split_sizes", "num_classes = 1"):
         assert told in answer.err
@@ -178,7 +185,7 @@ def test_all_that_a_data_module_lacks_is_one_line_before_anything_is_written(fol
 
 
 def test_all_that_a_network_lacks_is_one_line_before_anything_is_written(folder):
-    answer = hyperseq(folder, "fit", "--config", "own.yaml", "--model.backbone=parts.NoNetwork")
+    answer = hyperseq("fit", "--config", "own.yaml", "--model.backbone=own_parts.NoNetwork")
     assert answer.code == 1 and answer.err.count("\n") == 1
     for told in ("NoNetwork is no backbone that can be trained", "out_channels", "forward must take lengths=None"):
         assert told in answer.err
@@ -187,5 +194,5 @@ def test_all_that_a_network_lacks_is_one_line_before_anything_is_written(folder)
 
 def test_a_preset_is_named_like_any_network(folder):
     words = ("--model.backbone=hyperseq.backbones.TerminatorCIFAR", "--print_config")
-    answer = hyperseq(folder, "fit", "--config", ROOT / "configs/images/cifar10_2d.yaml", *words)
+    answer = hyperseq("fit", "--config", ROOT / "configs/images/cifar10_2d.yaml", *words)
     assert answer.code == 0, answer.err
