@@ -3,10 +3,10 @@
 from rich.console import Console
 
 
-def make_console(*, stderr: bool = False) -> Console:
+def make_console() -> Console:
     """Open the terminal; where the output is none, its lines are wide enough to hold any path."""
     # Paths may hold what rich would read as markup, and numbers need no colors.
-    console = Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
+    console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = 200
     return console

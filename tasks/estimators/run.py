@@ -116,7 +116,7 @@ class _Loader(TrainingCLI):
         learnt = read_checkpoint(self.checkpoint).get(type(self.datamodule).__qualname__)
         if learnt is not None:
             self.datamodule.load_state_dict(learnt)
-        wanted = [source.split(".")[1] for source in LINKS if source.startswith("data.") and "tokens" not in source]
+        wanted = [source.split(".")[1] for source in LINKS if source.startswith("data.")]
         if not all(hasattr(self.datamodule, name) for name in wanted):
             _set_up(self.datamodule)
         if not hasattr(self.datamodule, "num_tokens"):

@@ -65,12 +65,12 @@ class RunFolder:
         return self.path / "error.txt"
 
     def command(self, verb: str, checkpoint: str | None = None) -> str:
-        """Word the command that does something with this run."""
+        """Return the command that does something with this run; `checkpoint` is `last` to continue it."""
         words = ["hyperseq", verb, "--config", str(self.config)]
         return shlex.join(words + (["--ckpt_path", str(self.checkpoint(checkpoint))] if checkpoint else []))
 
     def checkpoint(self, name: str) -> Path:
-        """Name a checkpoint."""
+        """Return the path of the `best` or `last` checkpoint, whether it exists or not."""
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     def next_predictions(self) -> Path:

@@ -111,7 +111,10 @@ class Report:
 
 
 def write_predictions(path: Path, table: Predictions, head: Any, sample_names: Sequence[str] | None = None) -> None:
-    """Write one line a sample: `index`, `name` where samples have names, `true`, and the columns of the head."""
+    """Write one line a sample: `index`, `name`, `true`, and the columns of the head.
+
+    `sample_names` holds one name for each sample of the whole data set, or is `None`: then there is no `name`.
+    """
     columns: dict[str, list[Any]] = {"index": table.index.tolist()}
     if sample_names is not None:
         columns["name"] = [sample_names[index] for index in columns["index"]]

@@ -181,8 +181,8 @@ class TrainingCLI(LightningCLI):
         interrupt, run = signal.getsignal(signal.SIGINT), self.run_folder
         assert run is not None
         if self.config[self.subcommand].run.compile:
-            # one program per shape of batch: with sizes left open torch 2.13 fails on our autograd functions
-            model.backbone.compile(dynamic=False)
+            # From the second length on, one program serves all lengths.
+            model.backbone.compile()
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=self.checkpoint, weights_only=True)
             # fmt: off
