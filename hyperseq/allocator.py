@@ -1,4 +1,4 @@
-"""How the C library handles freed memory: on a CPU it costs a large model time at every operation."""
+"""Keep freed memory in the process: giving it back to the system slows every operation of a large model on a CPU."""
 
 import ctypes
 

@@ -161,5 +161,5 @@ def score(model: Classifier) -> dict[str, Any]:
     Returns:
         `accuracy`, `correct` and `n`.
     """
-    found = Score.of(model.evaluated(), model.head)
+    found = Score.of(model.join_predictions(), model.head)
     return {"accuracy": found.metrics["accuracy"], "correct": found.correct, "n": found.num_samples}

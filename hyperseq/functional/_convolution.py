@@ -1,4 +1,4 @@
-"""FFT convolution of several signals with one kernel, and the fast weights of the global operator."""
+"""FFT convolution of several signals with one kernel, and the round_up weights of the global operator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,17 +47,17 @@ def convolve_shared(
     origin = (0,) * len(size)
     if mode == "circular":
         if padding is None:
-            return _multiply_spectra(kernel, signals, least=size, fast=False, start=origin, size=size)
+            return _multiply_spectra(kernel, signals, min_size=size, round_up=False, start=origin, size=size)
         double = tuple(2 * n for n in size)
-        linear = _multiply_spectra(kernel, signals, least=double, fast=True, start=origin, size=double)
+        linear = _multiply_spectra(kernel, signals, min_size=double, round_up=True, start=origin, size=double)
         return [_fold(full, padding, size[0]) for full in linear]
     start = origin
     if mode == "causal":
         kernel = kernel[..., : size[0]]
     else:
         start = tuple(k // 2 for k in spatial_size(kernel))
-    least = tuple(n + k - 1 for n, k in zip(size, spatial_size(kernel), strict=True))
-    results = _multiply_spectra(kernel, signals, least=least, fast=True, start=start, size=size)
+    min_size = tuple(n + k - 1 for n, k in zip(size, spatial_size(kernel), strict=True))
+    results = _multiply_spectra(kernel, signals, min_size=min_size, round_up=True, start=start, size=size)
     return [mask_padding(result, padding) for result in results]
 
 
@@ -72,33 +72,35 @@ def _multiply_spectra(
     kernel: Tensor,
     signals: Sequence[Tensor],
     *,
-    least: tuple[int, ...],
-    fast: bool,
+    min_size: tuple[int, ...],
+    round_up: bool,
     start: tuple[int, ...],
     size: tuple[int, ...],
 ) -> list[Tensor]:
-    """Convolve circularly over ``least`` points (``fast``: or more), and return the box of ``size`` at ``start``.
+    """Convolve circularly over ``min_size`` points, and return the box of ``size`` at ``start``.
 
-    The convolution is linear where kernel and signal together leave room.
+    With ``round_up``, over the next larger size whose FFT is fast. The convolution is linear where kernel and signal
+    together leave room.
     """
     # bfloat16 has no FFT, float16 has powers of two alone, and both have too few digits for a long sum
     wide, *wide_signals = [at_least_float32(x) for x in (kernel, *signals)]
     with torch.autocast(kernel.device.type, enabled=False):
         if is_transformed():
-            fft_size = _fft_size(least, fast)
+            fft_size = _fft_size(min_size, round_up)
             spectrum = _transform(wide, fft_size)
             products = [spectrum * _transform(signal, fft_size) for signal in wide_signals]
             results = [crop(_invert(product, fft_size), start=start, size=size) for product in products]
         elif torch.compiler.is_compiling():
-            results = convolve_op(wide, wide_signals, least, fast, start, size)
+            results = convolve_op(wide, wide_signals, min_size, round_up, start, size)
         else:
-            full = _SpectralProduct.apply(_fft_size(least, fast), wide, *wide_signals)  # type: ignore[no-untyped-call]
+            fft_size = _fft_size(min_size, round_up)
+            full = _SpectralProduct.apply(fft_size, wide, *wide_signals)  # type: ignore[no-untyped-call]
             results = [crop(result, start=start, size=size) for result in full]
     return [result.to(x.dtype) for result, x in zip(results, signals, strict=True)]
 
 
-def _fft_size(least: Sequence[int], fast: bool) -> tuple[int, ...]:
-    return tuple(next_fast_len(n, real=True) if fast else n for n in least)
+def _fft_size(min_size: Sequence[int], round_up: bool) -> tuple[int, ...]:
+    return tuple(next_fast_len(n, real=True) if round_up else n for n in min_size)
 
 
 def _transform(x: Tensor, fft_size: Sequence[int]) -> Tensor:
@@ -159,7 +161,7 @@ def _correlate(
 
 
 # Inductor cannot fuse complex numbers and copies for operations in place. As custom ops, the convolution and its
-# gradient stay opaque to it. Sizes of fast transforms have no symbolic form, so the ops take and return tensors of
+# gradient stay opaque to it. Sizes of round_up transforms have no symbolic form, so the ops take and return tensors of
 # the signals' sizes alone, and the gradient transforms the inputs again.
 
 
@@ -167,14 +169,14 @@ def _correlate(
 def convolve_op(
     kernel: Tensor,
     signals: Sequence[Tensor],
-    least: Sequence[int],
-    fast: bool,
+    min_size: Sequence[int],
+    round_up: bool,
     start: Sequence[int],
     size: Sequence[int],
 ) -> list[Tensor]:
-    """Compute what `_multiply_spectra` says."""
+    """Convolve as `_multiply_spectra` does, as a custom op."""
     refuse_forward_mode("convolutions")
-    fft_size = _fft_size(least, fast)
+    fft_size = _fft_size(min_size, round_up)
     spectrum = _transform(kernel, fft_size)
     products = [_transform(signal, fft_size).mul_(spectrum) for signal in signals]
     return [crop(_invert(product, fft_size), start=start, size=size).contiguous() for product in products]
@@ -185,14 +187,14 @@ def correlate_op(
     kernel: Tensor,
     signals: Sequence[Tensor],
     grads: Sequence[Tensor],
-    least: Sequence[int],
-    fast: bool,
+    min_size: Sequence[int],
+    round_up: bool,
     start: Sequence[int],
     needed: Sequence[bool],
 ) -> list[Tensor]:
     """Return those gradients of `convolve_op` that are needed, of the kernel and of the signals."""
     refuse_forward_mode("convolutions")
-    fft_size = _fft_size(least, fast)
+    fft_size = _fft_size(min_size, round_up)
     if any(start):
         margins = [margin for first in reversed(start) for margin in (first, 0)]
         grads = [pad(grad, margins) for grad in grads]
@@ -208,8 +210,8 @@ def correlate_op(
 def _(
     kernel: Tensor,
     signals: Sequence[Tensor],
-    least: Sequence[int],
-    fast: bool,
+    min_size: Sequence[int],
+    round_up: bool,
     start: Sequence[int],
     size: Sequence[int],
 ) -> list[Tensor]:
@@ -222,8 +224,8 @@ def _(
     kernel: Tensor,
     signals: Sequence[Tensor],
     grads: Sequence[Tensor],
-    least: Sequence[int],
-    fast: bool,
+    min_size: Sequence[int],
+    round_up: bool,
     start: Sequence[int],
     needed: Sequence[bool],
 ) -> list[Tensor]:
@@ -232,14 +234,14 @@ def _(
 
 
 def _save_for_correlation(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    kernel, signals, ctx.least, ctx.fast, ctx.start, _ = inputs
+    kernel, signals, ctx.min_size, ctx.round_up, ctx.start, _ = inputs
     ctx.save_for_backward(kernel, *signals)
 
 
 def _backward_of_convolve(ctx: Any, grads: list[Tensor]) -> tuple[Any, ...]:
     kernel, *signals = ctx.saved_tensors
     needed = [ctx.needs_input_grad[0], *ctx.needs_input_grad[1]]
-    results = iter(correlate_op(kernel, signals, grads, ctx.least, ctx.fast, ctx.start, needed))
+    results = iter(correlate_op(kernel, signals, grads, ctx.min_size, ctx.round_up, ctx.start, needed))
     grad_kernel, *grad_signals = [next(results) if wanted else None for wanted in needed]
     return grad_kernel, grad_signals, None, None, None, None
 

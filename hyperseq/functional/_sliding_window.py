@@ -31,7 +31,7 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
     # Sums of many products need more digits than the half types have.
     common = torch.promote_types(torch.promote_types(values.dtype, kernel.dtype), torch.float32)
     wide_values, wide_kernel = values.to(common), per_sample.to(common)
-    # Along one axis our gradient is faster; over images that of torch's convolution is.
+    # For sequences our gradient is faster, for images the gradient of torch's convolution.
     if values.dim() == 3 and not is_transformed():
         result: Tensor = _Slide.apply(wide_values, wide_kernel, before[0], after[0])  # type: ignore[no-untyped-call]
     else:
@@ -71,13 +71,13 @@ class _Slide(torch.autograd.Function):
             before, after = num_taps - 1 - ctx.before, num_taps - 1 - ctx.after
             grad_values = slide(grad, kernel.flip(2), before=[before], after=[after])
         if ctx.needs_input_grad[1]:
-            meetings = [_meeting(tap, ctx.before, grad.shape[2], values.shape[2]) for tap in range(num_taps)]
-            products = [torch.linalg.vecdot(values[..., read], grad[..., out]) for out, read in meetings]
+            overlaps = [_overlap(tap, ctx.before, grad.shape[2], values.shape[2]) for tap in range(num_taps)]
+            products = [torch.linalg.vecdot(values[..., read], grad[..., out]) for out, read in overlaps]
             grad_kernel = torch.stack(products, dim=-1)
         return grad_values, grad_kernel, None, None
 
 
-def _meeting(tap: int, before: int, num_outputs: int, num_values: int) -> tuple[slice, slice]:
+def _overlap(tap: int, before: int, num_outputs: int, num_values: int) -> tuple[slice, slice]:
     """Return which outputs a tap writes and which values it reads for them: ``value = output + tap - before``."""
     start = max(0, before - tap)
     stop = max(start, min(num_outputs, num_values + before - tap))

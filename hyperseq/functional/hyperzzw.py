@@ -50,7 +50,7 @@ def global_hyperzzw(
         hyper_kernel: K, ``(1, C, *S)`` (or one per sample).
         values: V, ``(B, C, *S)``, or several that share one W and so one transform of it.
         mode: One of the four above.
-        lengths: Integers ``(B,)``, one spatial axis: the answer for a sample is that for it alone, unpadded.
+        lengths: Integers ``(B,)``, one spatial axis: each sample gives the output that it gives alone.
 
     Returns:
         ``(B, C, *S)`` in the type of the values; a list of them if several values came.

@@ -1,4 +1,4 @@
-"""What a data set must provide: a base class for data in memory, and the check of any data module."""
+"""What a data module must provide: a base class for data in memory, and the check of any data module."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal

@@ -151,15 +151,15 @@ class Classifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the validation split, and the score that the best checkpoint is chosen by."""
-        table = self.evaluated()
+        table = self.join_predictions()
         metrics = self.head.metrics(table.outputs, table.targets)
         if "score" not in metrics:
             raise UserError(f"{type(self.head).__name__}.metrics must hold score, got {', '.join(metrics)}")
         self.head.predictions(table.outputs)
         self.log_dict({f"val/{name}": float(value) for name, value in metrics.items()}, logger=False)
 
-    def evaluated(self) -> Predictions:
-        """Return the predictions of the last evaluation, in the order of the data set."""
+    def join_predictions(self) -> Predictions:
+        """Return the predictions of the last evaluation, in the order of the data set, and forget its kernels."""
         self._kept_kernels = None
         return Predictions.join(self._evaluated)
 
@@ -170,7 +170,7 @@ class Classifier(LightningModule):
         size = input_size(x)
         if self._kept_kernels is not None:
             kept, kernels = self._kept_kernels
-            if all(had >= needed for had, needed in zip(kept, size, strict=True)):
+            if all(cached >= needed for cached, needed in zip(kept, size, strict=True)):
                 return kernels
             size = tuple(map(max, kept, size))
         self._kept_kernels = size, self.backbone.hyper_kernels(size)

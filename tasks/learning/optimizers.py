@@ -14,7 +14,8 @@ OptimizerFactory = Callable[[Groups, float], Optimizer]
 def adamw(groups: Groups, lr: float) -> Optimizer:
     """Build AdamW with torch's defaults: the optimizer of a config that names none.
 
-    A class as default would leave its options, such as the betas, to an optimizer that is named in its place.
+    If the class AdamW were the default, jsonargparse would pass its options, such as the betas, to any optimizer that a
+    user names in its place.
     """
     return AdamW(groups, lr)
 

@@ -19,8 +19,8 @@ def one_cycle(step: int, *, total_steps: int, warmup: float) -> float:
     """Rise along a cosine from 1/25 to 1, then fall along a cosine to 1/250,000 (Smith 2018, torch's constants)."""
     peak, last = warmup * total_steps - 1, total_steps - 1
     if step < peak:
-        return along_cosine(1 / 25, 1.0, step / peak)
-    return along_cosine(1.0, 1 / 250_000, min((step - peak) / max(last - peak, 1), 1.0))
+        return interpolate_cosine(1 / 25, 1.0, step / peak)
+    return interpolate_cosine(1.0, 1 / 250_000, min((step - peak) / max(last - peak, 1), 1.0))
 
 
 def cosine(step: int, *, total_steps: int, warmup: float) -> float:
@@ -28,7 +28,7 @@ def cosine(step: int, *, total_steps: int, warmup: float) -> float:
     peak = warmup * total_steps
     if step < peak:
         return (step + 1) / (peak + 1)
-    return along_cosine(1.0, 0.0, min((step - peak) / max(total_steps - peak, 1), 1.0))
+    return interpolate_cosine(1.0, 0.0, min((step - peak) / max(total_steps - peak, 1), 1.0))
 
 
 def constant(step: int, *, total_steps: int, warmup: float) -> float:
@@ -55,6 +55,6 @@ def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int,
     return LambdaLR(optimizer, partial(schedules[name], total_steps=total_steps, warmup=warmup))
 
 
-def along_cosine(start: float, end: float, share: float) -> float:
-    """Go from `start` to `end` along half a cosine; `share` of the way, 0 to 1, is behind."""
+def interpolate_cosine(start: float, end: float, share: float) -> float:
+    """Interpolate along half a cosine: `share` 0 gives `start`, 1 gives `end`."""
     return end + (start - end) * (1 + cos(pi * share)) / 2

@@ -10,13 +10,13 @@ import yaml
 from tasks.errors import UserError
 from tasks.results.readme_table import readme_with_table
 from tasks.runs.run_folder import RunFolder, write_json, write_text
-from tasks.training.resolved_config import flat, read_options
+from tasks.training.resolved_config import flatten, read_options
 
 Record = dict[str, Any]
 Options = dict[str, Any]
 
-TOLD = ("metric", "n", "selected_on", "input_shape", "parameters", "seconds", "split", "versions", "commit", "dirty",
-        "device", "torch_threads", "resumed")  # fmt: skip
+REQUIRED_KEYS = ("metric", "n", "selected_on", "input_shape", "parameters", "seconds", "split", "versions", "commit",
+                 "dirty", "device", "torch_threads", "resumed")  # fmt: skip
 RESULTS, CONFIGS, README = "results", "configs", "README.md"
 # Two runs that differ in these options alone measure the same thing.
 LEFT_OUT = re.compile(
@@ -39,7 +39,7 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
             raise UserError(f"publish must be called in the root of a checkout, got {checkout} without {name}")
     options = [_own_options(path) for path in runs]
     configs = {name: _find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
-    wanted = {name: _kept(dict(flat(read_options(config)))) for name, config in configs.items()}
+    wanted = {name: _drop_run_specific(dict(flatten(read_options(config)))) for name, config in configs.items()}
     written: dict[Path, Record] = {}
     for path, own in zip(runs, options, strict=True):
         name = own["run.name"]
@@ -61,7 +61,7 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
 
 
 def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) -> Record:
-    options = _kept(own)
+    options = _drop_run_specific(own)
     record = {
         "task": own["run.name"],
         "config": config,
@@ -70,8 +70,8 @@ def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) 
     }
     if run.results.is_file():
         told = json.loads(run.results.read_text(encoding="utf-8"))
-        if missing := [name for name in TOLD if name not in told]:
-            raise UserError(f"{run.results} must tell {', '.join(missing)}, got results of an earlier version")
+        if missing := [name for name in REQUIRED_KEYS if name not in told]:
+            raise UserError(f"{run.results} must contain {', '.join(missing)}, got results of an earlier version")
         record |= {name: value for name, value in told.items() if name not in ("config", *record)}
     elif run.error.is_file():
         record["failed"] = _name_of_error(run.error.read_text(encoding="utf-8"))
@@ -101,13 +101,13 @@ def _check_alike(records: list[Record]) -> None:
 
 def _find_config(name: str, *, checkout: Path) -> Path:
     files = sorted((checkout / CONFIGS).rglob("*.yaml"))
-    found = [file for file in files if dict(flat(_read_yaml(file))).get("run.name") == name]
+    found = [file for file in files if dict(flatten(_read_yaml(file))).get("run.name") == name]
     if len(found) != 1:
         raise UserError(f"run.name must be that of one file in {CONFIGS}, got {name!r}, the name of {len(found)}")
     return found[0]
 
 
-def _kept(options: Options) -> Options:
+def _drop_run_specific(options: Options) -> Options:
     return {name: value for name, value in options.items() if not LEFT_OUT.fullmatch(name) and not _holds_path(value)}
 
 
@@ -115,7 +115,7 @@ def _own_options(path: Path) -> Options:
     config = RunFolder(path).config
     if not config.is_file():
         raise UserError(f"RUN must be a run folder, got {path} without {config.name}")
-    return dict(flat(_read_yaml(config)))
+    return dict(flatten(_read_yaml(config)))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def checkout(source: Path = SOURCE) -> dict[str, Any]:
+def describe_checkout(source: Path = SOURCE) -> dict[str, Any]:
     """Read which code runs; ask when a run starts, for the checkout may have moved on when it ends.
 
     Return `commit`, and `dirty`: whether the code differs from it. Both are `None` if `source` is not the root of a

@@ -26,16 +26,16 @@ class RunFolder:
         """
         if Path(name).name != name or name in ("", ".", ".."):
             raise UserError(f"run.name must be one folder name, got {name!r}")
-        group = root / name
-        group.mkdir(parents=True, exist_ok=True)
-        taken = [int(path.name) for path in group.iterdir() if path.name.isdecimal()]
+        named_folder = root / name
+        named_folder.mkdir(parents=True, exist_ok=True)
+        taken = [int(path.name) for path in named_folder.iterdir() if path.name.isdecimal()]
         for number in count(max(taken, default=0) + 1):
             try:
                 # mkdir is atomic: of two runs that want one number, one gets it and the other sees it taken.
-                (group / str(number)).mkdir()
+                (named_folder / str(number)).mkdir()
             except FileExistsError:
                 continue
-            return cls(group / str(number))
+            return cls(named_folder / str(number))
         raise AssertionError("counting never ends")
 
     @classmethod
@@ -58,6 +58,26 @@ class RunFolder:
     def results(self) -> Path:
         """The numbers of a finished run; absent while it trains, and when it failed."""
         return self.path / "results.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions on the test split, one row a sample."""
+        return self.path / "predictions.csv"
+
+    @property
+    def confusion_matrix(self) -> Path:
+        """Counts of true and predicted classes on the test split, as a table; the picture has the suffix `.png`."""
+        return self.path / "confusion_matrix.csv"
+
+    @property
+    def curves(self) -> Path:
+        """Metrics and learning rates over the epochs, as a picture."""
+        return self.path / "curves.png"
+
+    @property
+    def hyper_kernels(self) -> Path:
+        """The hyper-kernels of the best weights, as a picture; absent for a network without hyper-kernels."""
+        return self.path / "hyper_kernels.png"
 
     @property
     def error(self) -> Path:

@@ -45,7 +45,7 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
     return " ".join(message.split())
 
 
-def typed_keys(words: list[str], files: list[Path]) -> set[str]:
+def collect_typed_keys(words: list[str], files: list[Path]) -> set[str]:
     """Collect the dotted keys that a user gave a value, before links and defaults fill in the others.
 
     The key of a class has the `init_args` that a flag may leave out.

@@ -14,13 +14,13 @@ def add_import_folders(words: list[str]) -> list[Path]:
     The folders come last on `sys.path`: no installed package is hidden by a file of the same name.
     """
     files = [file for file in map(Path, _values(words, "--config")) if file.is_file()]
-    recorded = [folder for file in files for folder in recorded_folders(file)]
+    recorded = [folder for file in files for folder in read_import_folders(file)]
     folders = list(dict.fromkeys([*(file.resolve().parent for file in files), Path.cwd(), *recorded]))
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     return folders
 
 
-def recorded_folders(config: Path) -> list[Path]:
+def read_import_folders(config: Path) -> list[Path]:
     """Read the folders that a run imported from; an invalid config, which the parser explains later, names none."""
     try:
         options = yaml.safe_load(config.read_text(encoding="utf-8"))
@@ -29,7 +29,7 @@ def recorded_folders(config: Path) -> list[Path]:
         return []
 
 
-def needed_folders(config: dict[str, Any], folders: list[Path]) -> list[Path]:
+def choose_import_folders(config: dict[str, Any], folders: list[Path]) -> list[Path]:
     """Choose the folders to record: all of them, or none where the config names no module that lies in one."""
     names = {text.split(".")[0] for text in _texts(config) if "." in text} - {"hyperseq", "tasks"}
     found = any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for name in names for folder in folders)

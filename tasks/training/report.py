@@ -47,34 +47,35 @@ class Report:
         best_epoch, rows = read_checkpoint(best)["epoch"] + 1, read_rows(self.run.metrics)
         load_weights(self.model, best)
         self.trainer.validate(self.model, datamodule=self.data, verbose=False)
-        val = Score.of(self.model.evaluated(), self.model.head)
+        val = Score.of(self.model.join_predictions(), self.model.head)
         self.trainer.test(self.model, datamodule=self.data, verbose=False)
-        table = self.model.evaluated()
+        table = self.model.join_predictions()
         test = Score.of(table, self.model.head)
 
         # Numbers first: a picture that fails costs no result.
-        write_predictions(self.run.path / "predictions.csv", table, self.model.head, self.data.sample_names)
+        write_predictions(self.run.predictions, table, self.model.head, self.data.sample_names)
         counts = count_confusions(table, self.model.head, self.data.num_classes)
         if counts is not None:
-            write_confusion_matrix(self.run.path / "confusion_matrix.csv", counts, class_names=self.data.class_names)
+            write_confusion_matrix(self.run.confusion_matrix, counts, class_names=self.data.class_names)
         last = {"best_epoch": best_epoch, "epochs": int(rows[-1]["epoch"]), "steps": int(rows[-1]["step"])}
         write_json(self.run.results, self._results(val, test, last))
 
-        def draw(name: str, plot: Callable[..., None], *content: Any, **options: Any) -> None:
+        def draw(path: Path, plot: Callable[..., None], *content: Any, **options: Any) -> None:
             try:
-                plot(self.run.path / name, *content, **options)
+                plot(path, *content, **options)
             except Exception as error:
-                console.print(f"{name} could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
+                console.print(f"{path.name} could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
 
-        draw("curves.png", plot_curves, rows, best_epoch=best_epoch, test=test.metrics)
+        draw(self.run.curves, plot_curves, rows, best_epoch=best_epoch, test=test.metrics)
         if counts is not None:
-            draw("confusion_matrix.png", plot_confusion_matrix, counts, class_names=self.data.class_names)
+            picture = self.run.confusion_matrix.with_suffix(".png")
+            draw(picture, plot_confusion_matrix, counts, class_names=self.data.class_names)
         if self.model.has_hyper_kernels:
             backbone: Any = self.model.backbone
             with torch.no_grad():
                 hyper_kernels = backbone.hyper_kernels(tuple(self.data.size))
             if hyper_kernels:
-                draw("hyper_kernels.png", plot_hyper_kernels, hyper_kernels)
+                draw(self.run.hyper_kernels, plot_hyper_kernels, hyper_kernels)
 
         heading = f"Best weights: epoch {best_epoch} of {len(rows)}, {self.seconds:.0f} s of training"
         console.print(f"\n{heading}", style="bold")

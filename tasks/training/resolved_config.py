@@ -30,10 +30,10 @@ def read_options(config: Path) -> dict[str, Any]:
     return yaml.safe_load(out.getvalue())
 
 
-def flat(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted name and the value of each nested option, as they would be typed."""
     for name, value in options.items():
         if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

@@ -23,7 +23,7 @@ from tasks.errors import UserError
 from tasks.learning.classifier import Classifier, NonFiniteLossError
 from tasks.learning.score import Score
 from tasks.runs.checkpoints import checkpoint_callbacks, find_checkpoint, load_weights, read_checkpoint
-from tasks.runs.provenance import checkout
+from tasks.runs.provenance import describe_checkout
 from tasks.runs.run_folder import RunFolder, write_text
 from tasks.training.callbacks.epoch_log import EpochLog
 from tasks.training.callbacks.epoch_seeding import EpochSeeding
@@ -31,11 +31,11 @@ from tasks.training.callbacks.learning_rates import LearningRates
 from tasks.training.callbacks.plan import Plan
 from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.training_clock import TrainingClock
-from tasks.training.cli_parser import OneLineParser, typed_keys
-from tasks.training.own_modules import add_import_folders, needed_folders
+from tasks.training.cli_parser import OneLineParser, collect_typed_keys
+from tasks.training.own_modules import add_import_folders, choose_import_folders
 from tasks.training.report import Report, print_scores, write_predictions
 
-# The data decide these, and the seed of the run; a config that repeated them could contradict.
+# These values come from the data or from seed_everything. A config must not set them.
 LINKS = {
     "seed_everything": "data.init_args.seed",
     "data.num_classes": "model.num_classes",
@@ -93,7 +93,7 @@ class TrainingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the place of the run folder, and what the model learns from the data."""
         parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
-        parser.add_argument("--run.name", type=str, default="run", help="Group of the run: <root>/<name>/<number>.")
+        parser.add_argument("--run.name", type=str, default="run", help="Name of the run: <root>/<name>/<number>.")
         parser.add_argument(
             "--run.num_threads", type=int | None, default=None, help="CPU threads; null for torch's choice."
         )
@@ -114,7 +114,7 @@ class TrainingCLI(LightningCLI):
         self.config = parser.parse_args(args)
         options = self.config[self.config.subcommand]
         files = [Path(file.relative) for file in options.config or []]
-        self._refuse_what_would_be_ignored(options, typed_keys(args, files))
+        self._refuse_what_would_be_ignored(options, collect_typed_keys(args, files))
         if options.run.num_threads is not None:
             torch.set_num_threads(options.run.num_threads)
         # Taken out of the config: Lightning would let settings stored in the checkpoint replace those given here.
@@ -161,7 +161,7 @@ class TrainingCLI(LightningCLI):
             self.run_folder = RunFolder.create(options.run.root, options.run.name)
             self.write_config(self.run_folder)
         run = self.run_folder
-        self.checkout = checkout()
+        self.checkout = describe_checkout()
         callbacks += [
             _BeginRun(self, run),
             LearningRates(),
@@ -218,9 +218,9 @@ class TrainingCLI(LightningCLI):
         assert self.checkpoint is not None
         load_weights(model, self.checkpoint)
         self.trainer.predict(model, dataloaders=datamodule.test_dataloader(), return_predictions=False)
-        # The run that owns the weights; weights from elsewhere leave their predictions where the user stands.
+        # If the checkpoint lies outside a run folder, the predictions go to the current folder.
         path = (RunFolder.owner(self.checkpoint) or RunFolder(Path())).next_predictions()
-        table = model.evaluated()
+        table = model.join_predictions()
         write_predictions(path, table, model.head, datamodule.sample_names)
         self.console.print(f"{len(table)} predictions written to {path}")
 
@@ -230,7 +230,7 @@ class TrainingCLI(LightningCLI):
         if isinstance(config["model"]["optimizer"], dict):
             # The groups carry the decay, `model.weight_decay`.
             config["model"]["optimizer"].get("init_args", {}).pop("weight_decay", None)
-        folders = [str(folder) for folder in needed_folders(config, self.import_folders)]
+        folders = [str(folder) for folder in choose_import_folders(config, self.import_folders)]
         config["run"]["import_from"] = folders
         return {name: value for name, value in config.items() if name not in ("ckpt_path", "weights_only")}
 
@@ -253,7 +253,8 @@ class TrainingCLI(LightningCLI):
         load_weights(model, self.checkpoint)
         evaluate = self.trainer.validate if split == "validation" else self.trainer.test
         evaluate(model, datamodule=data, verbose=False)
-        print_scores(self.console, {split: Score.of(model.evaluated(), model.head)}, selected_on=data.selected_on)
+        score = Score.of(model.join_predictions(), model.head)
+        print_scores(self.console, {split: score}, selected_on=data.selected_on)
         self.console.print(f"weights: {self.checkpoint}")
 
     def _refuse_what_would_be_ignored(self, options: Namespace, typed: set[str]) -> None:
@@ -279,7 +280,7 @@ class TrainingCLI(LightningCLI):
 
 
 class _BeginRun(Callback):
-    """Replace what an earlier end of this run left, once nothing stands in the way of the first step."""
+    """At the start of the training, rewrite the config and delete old results and the old error."""
 
     def __init__(self, cli: TrainingCLI, run: RunFolder) -> None:
         self.cli, self.run = cli, run

@@ -48,7 +48,7 @@ def test_an_evaluation_generates_its_hyper_kernels_once_and_forgets_them(monkeyp
     getattr(model, f"on_{split}_epoch_start")()
     for number in range(3):
         getattr(model, f"{split}_step")({**BATCH, "index": 5 * number + BATCH["index"]}, number)
-    told = model.evaluated()
+    told = model.join_predictions()
     assert len(calls) == 1 and len(told) == 15
     torch.testing.assert_close(told.outputs.float(), alone.repeat(3, 1))
     getattr(model, f"on_{split}_epoch_start")()
@@ -67,7 +67,7 @@ def test_batches_shorter_and_longer_than_the_training_size_train_and_are_scored_
     for number, batch in enumerate(batches):
         model.test_step(batch, number)
     wanted = torch.cat([model(batch["x"]) for batch in sorted(batches, key=lambda batch: int(batch["index"][0]))])
-    torch.testing.assert_close(model.evaluated().outputs.float(), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.join_predictions().outputs.float(), wanted, rtol=1e-4, atol=1e-4)
 
 
 class NoKernels(torch.nn.Module):

@@ -190,7 +190,7 @@ def test_a_run_of_no_config_is_refused(checkout, runs):
 
 def test_results_of_an_earlier_version_are_refused(checkout, runs):
     copy = changed_copy(runs[0], checkout, without=("dirty", "input_shape"))
-    assert "must tell input_shape, dirty, got results of an earlier version" in refused(checkout, copy)
+    assert "must contain input_shape, dirty, got results of an earlier version" in refused(checkout, copy)
 
 
 @pytest.mark.parametrize("readme", [f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])

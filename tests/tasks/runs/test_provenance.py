@@ -2,7 +2,7 @@ import subprocess
 
 import torch
 
-from tasks.runs.provenance import checkout, device_name, processor_name, versions
+from tasks.runs.provenance import describe_checkout, device_name, processor_name, versions
 
 
 def git(folder, *words):
@@ -12,19 +12,19 @@ def git(folder, *words):
 
 def test_the_commit_is_that_of_the_checkout_and_says_when_the_code_differs(tmp_path):
     unknown = {"commit": None, "dirty": None}
-    assert checkout(tmp_path) == unknown
+    assert describe_checkout(tmp_path) == unknown
     git(tmp_path, "init")
-    assert checkout(tmp_path) == unknown
+    assert describe_checkout(tmp_path) == unknown
     (tmp_path / "hyperseq").mkdir()
     (tmp_path / "hyperseq" / "a.py").write_text("a")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "a")
-    clean = checkout(tmp_path)
+    clean = describe_checkout(tmp_path)
     assert len(clean["commit"]) == 40 and clean["dirty"] is False
     (tmp_path / "notes").touch()
-    assert checkout(tmp_path) == clean
+    assert describe_checkout(tmp_path) == clean
     (tmp_path / "hyperseq" / "a.py").write_text("b")
-    assert checkout(tmp_path) == {**clean, "dirty": True}
+    assert describe_checkout(tmp_path) == {**clean, "dirty": True}
 
 
 def test_a_folder_inside_somebody_elses_checkout_has_no_commit(tmp_path):
@@ -32,7 +32,7 @@ def test_a_folder_inside_somebody_elses_checkout_has_no_commit(tmp_path):
     git(tmp_path, "commit", "--allow-empty", "-m", "a")
     inside = tmp_path / "site-packages"
     inside.mkdir()
-    assert checkout(tmp_path)["commit"] is not None and checkout(inside)["commit"] is None
+    assert describe_checkout(tmp_path)["commit"] is not None and describe_checkout(inside)["commit"] is None
 
 
 def test_versions_and_device_are_named():
