@@ -76,7 +76,9 @@ def _results(words: list[str]) -> None:
 
     parser = argparse.ArgumentParser("hyperseq results", description="The table of what runs reached.")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a run folder, or a folder of runs")
-    parser.add_argument("--all", action="store_true", help="every run and their mean, not only the newest of a group")
+    parser.add_argument(
+        "--all", action="store_true", help="every run and their mean, not only the newest finished run of each name"
+    )
     options = parser.parse_args(words)
     try:
         groups = find_groups(options.paths)

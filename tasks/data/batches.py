@@ -56,15 +56,24 @@ class TensorBatches(Dataset[Batch]):
         index: Tensor,
         transform: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
+        self.x = x if isinstance(x, Tensor) else list(x)
+        self.y, self.index, self.transform = y, index, transform
+        self.check()
+
+    def check(self) -> None:
+        """Check the attributes, which a data module may replace; `UserError` as above."""
+        x, y, index = self.x, self.y, self.index
+        for name, value in {"x": x, "y": y, "index": index}.items():
+            for tensor in value if name == "x" and isinstance(value, list) else [value]:
+                if not isinstance(tensor, Tensor):
+                    raise UserError(f"{name} must hold tensors, got {type(tensor).__name__}")
         if not len(x) == len(y) == len(index):
             raise UserError(f"x, y and index must have one entry a sample, got {len(x)}, {len(y)} and {len(index)}")
-        if not isinstance(x, Tensor):
-            x = list(x)
-            if len(kinds := {(sample.dtype, sample.shape[:-1]) for sample in x}) > 1:
-                raise UserError(f"samples of x must differ in length alone, got {sorted(map(str, kinds))}")
+        if isinstance(x, list):
             if any(sample.ndim not in (1, 2) or not sample.shape[-1] for sample in x):
                 raise UserError("samples of x must have shape (C, L_i) or (L_i,) and at least 1 position")
-        self.x, self.y, self.index, self.transform = x, y, index, transform
+            if len(kinds := {(str(sample.dtype), tuple(sample.shape[:-1])) for sample in x}) > 1:
+                raise UserError(f"samples of x must be (C, L_i) and differ in length alone, got {sorted(kinds)}")
 
     def __len__(self) -> int:
         """Count samples, not batches."""

@@ -83,8 +83,19 @@ class InMemoryDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read all splits, once; `stage` is unused."""
+        if not hasattr(self, "splits"):
+            raise UserError(f"{type(self).__name__}.__init__ must call super().__init__(**options), got no such call")
         if not self.splits:
-            self.splits = self.read_splits()
+            self.splits = self._read_checked_splits()
+
+    def _read_checked_splits(self) -> dict[str, TensorBatches]:
+        splits = self.read_splits()
+        for name, split in splits.items():
+            if not isinstance(split, TensorBatches):
+                found = type(split).__name__
+                raise UserError(f"read_splits must return TensorBatches for each split, got {found} for {name}")
+            split.check()
+        return splits
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was learnt from the training split; Lightning writes it into checkpoints."""
@@ -95,7 +106,7 @@ class InMemoryDataModule(LightningDataModule):
         if state_dict != self.learnt:
             self.learnt = dict(state_dict)
             if self.splits:
-                self.splits = self.read_splits()
+                self.splits = self._read_checked_splits()
 
     @property
     def num_classes(self) -> int:

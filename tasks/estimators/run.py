@@ -57,9 +57,14 @@ class Run:
             Probabilities, `(B, num_classes)`; the outputs of a head that has no probabilities.
 
         Raises:
-            UserError: If `x` has the wrong shape.
+            UserError: If `x` has the wrong type or shape, or `lengths` is no tensor.
         """
+        for name, value in {"x": x, "lengths": lengths}.items():
+            if not isinstance(value, Tensor) and (name == "x" or value is not None):
+                raise UserError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
         ids = getattr(self._data, "num_tokens", None) is not None
+        if x.dtype != (wanted := torch.int64 if ids else torch.float32):
+            raise UserError(f"x must be of {wanted}, got {x.dtype}")
         axes, channels = self._data.num_spatial_dims, self._data.in_channels
         if x.ndim != 2 if ids else (x.ndim != 2 + axes or x.shape[1] != channels):
             shape = "ids (B, L)" if ids else f"(B, {channels}, {', '.join(f'S{n}' for n in range(1, axes + 1))})"

@@ -15,7 +15,7 @@ from hyperseq.optim import param_groups
 from tasks.data.batches import Batch
 from tasks.errors import UserError
 from tasks.learning.backbone import HasHyperKernels, ShortensSequences, accepts, check_backbone, input_size
-from tasks.learning.heads import ClassificationHead, check_head
+from tasks.learning.heads import ClassificationHead, check_columns, check_head
 from tasks.learning.optimizers import adamw, make_optimizer
 from tasks.learning.predictions import Predictions
 from tasks.learning.schedules import ScheduleName, make_schedule
@@ -103,13 +103,20 @@ class Classifier(LightningModule):
         given = {} if hyper_kernels is None else {"hyper_kernels": hyper_kernels}
         features = self.backbone(x, lengths=lengths, **given)
         channels = self.backbone.out_channels
-        if features.dim() < 3 or features.shape[:2] != (len(x), channels):
+        name = type(self.backbone).__name__
+        if not isinstance(features, Tensor) or features.dim() < 3 or features.shape[:2] != (len(x), channels):
+            found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise UserError(
-                f"{type(self.backbone).__name__} must return features (B, C, *S) with B = {len(x)} and "
-                f"C = out_channels = {channels}, got {tuple(features.shape)}"
+                f"{name} must return features (B, C, *S) with B = {len(x)} and C = out_channels = {channels}, "
+                f"got {found}"
             )
         if lengths is not None and isinstance(self.backbone, ShortensSequences):
             lengths = self.backbone.output_lengths(lengths)
+        elif lengths is not None and features.shape[-1] != x.shape[-1]:
+            raise UserError(
+                f"{name} must have a method output_lengths(lengths), since its features have another length than its "
+                f"input: got {features.shape[-1]} for {x.shape[-1]} positions"
+            )
         return self.head(features, lengths=lengths)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -126,9 +133,11 @@ class Classifier(LightningModule):
             means["train/slow_neural_loss"] = slow_neural_loss(hyper_kernels)
             loss = loss + self.slow_neural_loss_weight * means["train/slow_neural_loss"]
         if not loss.isfinite():
+            remedy = f"a lower lr than {self.lr} or a smaller trainer.gradient_clip_val may help"
+            if not batch["x"].isfinite().all():
+                remedy = "x of this batch holds NaN or infinity"
             raise NonFiniteLossError(
-                f"the loss is {loss.item()} at step {self.global_step + 1} (epoch {self.current_epoch + 1}); "
-                f"a lower lr than {self.lr} or a smaller trainer.gradient_clip_val may help"
+                f"the loss is {loss.item()} at step {self.global_step + 1} (epoch {self.current_epoch + 1}); {remedy}"
             )
         metrics = self.head.metrics(outputs.detach().float(), batch["y"])
         means |= {f"train/{name}": value for name, value in metrics.items() if name != "score"} | {"train/loss": loss}
@@ -155,7 +164,7 @@ class Classifier(LightningModule):
         metrics = self.head.metrics(table.outputs, table.targets)
         if "score" not in metrics:
             raise UserError(f"{type(self.head).__name__}.metrics must hold score, got {', '.join(metrics)}")
-        self.head.predictions(table.outputs)
+        check_columns(self.head, table.outputs)
         self.log_dict({f"val/{name}": float(value) for name, value in metrics.items()}, logger=False)
 
     def join_predictions(self) -> Predictions:

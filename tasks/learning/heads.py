@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 
 from hyperseq.functional import spatial_mean
 from tasks.errors import UserError
+from tasks.learning.backbone import accepts
 
 
 @runtime_checkable
@@ -42,8 +43,30 @@ def check_head(head: nn.Module) -> None:
         for name, takes in (("loss", "outputs, targets"), ("metrics", "outputs, targets"), ("predictions", "outputs"))
         if not callable(getattr(head, name, None))
     ]
+    if not accepts(head.forward, "lengths"):
+        missing.append("forward(features, *, lengths=None)")
     if missing:
         raise UserError(f"{type(head).__name__} is no head that can be trained: {', '.join(missing)} must be there")
+
+
+def check_columns(head: Head, outputs: Tensor) -> None:
+    """Check the predictions of a head for these outputs; `UserError` if they are no columns of one row a sample."""
+    columns = head.predictions(outputs)
+    rule = f"{type(head).__name__}.predictions must return a dict of tensors with {len(outputs)} rows, one a sample"
+    if not isinstance(columns, dict) or "predicted" not in columns:
+        found = ", ".join(columns) if isinstance(columns, dict) else type(columns).__name__
+        raise UserError(f"{rule}, `predicted` among them, got {found}")
+    for name, column in columns.items():
+        if not isinstance(column, Tensor) or column.shape[:1] != outputs.shape[:1]:
+            found = f"shape {tuple(column.shape)}" if isinstance(column, Tensor) else type(column).__name__
+            raise UserError(f"{rule}, got {found} for {name}")
+
+
+def _check_targets(head: nn.Module, targets: Tensor, *, real: bool, num_dims: int) -> None:
+    if targets.is_floating_point() != real or targets.ndim > num_dims:
+        rule = "real, (B,) or (B, num_targets) of float32" if real else "classes, (B,) of int64"
+        found = f"{tuple(targets.shape)} of {'real numbers' if targets.is_floating_point() else 'integers'}"
+        raise UserError(f"y must be {rule} with {type(head).__name__}, got {found}")
 
 
 class ClassificationHead(nn.Module):
@@ -64,6 +87,7 @@ class ClassificationHead(nn.Module):
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross entropy."""
+        _check_targets(self, targets, real=False, num_dims=1)
         return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -72,6 +96,7 @@ class ClassificationHead(nn.Module):
         The score is the accuracy. Among equal accuracies the lower cross entropy wins: its term stays below the
         accuracy of one sample.
         """
+        _check_targets(self, targets, real=False, num_dims=1)
         accuracy = (outputs.argmax(dim=1) == targets).to(outputs.dtype).mean()
         loss = cross_entropy(outputs, targets)
         score = accuracy + 1 / (1 + loss) / len(targets)
@@ -120,4 +145,5 @@ class RegressionHead(nn.Module):
         return {"predicted": outputs.squeeze(1) if outputs.shape[1] == 1 else outputs}
 
     def _columns(self, targets: Tensor) -> Tensor:
+        _check_targets(self, targets, real=True, num_dims=2)
         return targets.reshape(len(targets), -1)

@@ -36,11 +36,11 @@ def find_groups(paths: list[Path]) -> list[list[Run]]:
 
 
 def print_results(console: Console, groups: list[list[Run]], *, every_run: bool) -> None:
-    """Print every run and the summary of each group, or only the newest run of each group."""
+    """Print every run and the summary of each group, or only the newest finished run of each group."""
     table = Table(*COLUMNS)
     for column in table.columns[2:]:
         column.justify = "right"
-    shown = groups if every_run else [runs[-1:] for runs in groups]
+    shown = groups if every_run else [[_newest(runs)] for runs in groups]
     for runs in shown:
         for run in runs:
             table.add_row(*_cells(run))
@@ -58,6 +58,11 @@ def _read(folder: Path) -> Run:
     config = yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
     state = "failed" if run.error.is_file() else "incomplete"
     return {"task": folder.parent.name, "seed": config.get("seed_everything"), "state": state, "folder": folder}
+
+
+def _newest(runs: list[Run]) -> Run:
+    """Return the newest finished run; without one, the newest."""
+    return next((run for run in reversed(runs) if "state" not in run), runs[-1])
 
 
 def _number(run: Run) -> int:

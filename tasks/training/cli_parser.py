@@ -17,6 +17,10 @@ UNKNOWN_KEY = (
     re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
 )
 
+IMPORT_FAILED = re.compile(
+    r"No module named '[^']+'|module '[^']+' has no attribute '[^']+'|cannot import name '[^']+'"
+)
+
 
 class OneLineParser(LightningArgumentParser):
     """A parser that says in one line what is wrong, and exits with 2."""
@@ -42,7 +46,10 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
             if "verb" in match.groupdict():
                 parser = _verb_parser(parser, match["verb"])
             return f"unknown key {key!r}{_nearest(key, _keys(parser))}"
-    return " ".join(message.split())
+    line = " ".join(message.split())
+    # jsonargparse tells every type that it tried; the failed import says what a user has to know.
+    named, cause = re.search(r'Parser key "([^"]+)"', line), IMPORT_FAILED.search(line)
+    return f"{named[1]} must be an import path, such as package.module.Class: {cause[0]}" if named and cause else line
 
 
 def collect_typed_keys(words: list[str], files: list[Path]) -> set[str]:

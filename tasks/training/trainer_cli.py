@@ -191,6 +191,7 @@ class TrainingCLI(LightningCLI):
                 seconds=self.clock.seconds, checkout=self.checkout, resumed=self.checkpoint is not None,
             ).write(self.console)
             # fmt: on
+            run.error.unlink(missing_ok=True)
         except SystemExit:
             # Lightning turns Ctrl-C into exit code 1, and ignores further ones; shells expect 130.
             signal.signal(signal.SIGINT, interrupt)

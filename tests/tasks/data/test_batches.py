@@ -78,8 +78,8 @@ def test_samples_of_one_length_have_no_lengths_unless_they_come_as_a_list():
     ("x", "fault"),
     [
         (torch.zeros(3, 1, 5), "x, y and index must have one entry a sample, got 3, 2 and 2"),
-        ([torch.zeros(1, 5), torch.zeros(2, 5)], "samples of x must differ in length alone, got"),
-        ([torch.zeros(5), torch.zeros(5).long()], "samples of x must differ in length alone, got"),
+        ([torch.zeros(1, 5), torch.zeros(2, 5)], "samples of x must be (C, L_i) and differ in length alone, got"),
+        ([torch.zeros(5), torch.zeros(5).long()], "samples of x must be (C, L_i) and differ in length alone, got"),
         ([torch.zeros(1, 5), torch.zeros(1, 0)], "samples of x must have shape (C, L_i) or (L_i,) and at least 1"),
         ([torch.zeros(1, 4, 5)] * 2, "samples of x must have shape (C, L_i) or (L_i,) and at least 1"),
     ],

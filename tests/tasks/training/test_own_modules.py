@@ -70,7 +70,65 @@ class Incomplete(RaggedData):
     class_names = ("one",)
 
     def read_splits(self):
-        return {**super().read_splits(), "val": []}
+        splits = super().read_splits()
+        return {name: splits[name] for name in ("train", "test")}
+
+
+class Rows(RaggedData):
+    # a split that is wrong in one way
+    def __init__(self, *, wrong: str, **options):
+        super().__init__(**options)
+        self.wrong = wrong
+
+    def read_splits(self):
+        splits = super().read_splits()
+        test = splits["test"]
+        if self.wrong == "index":
+            test.index = test.index[:3]
+        elif self.wrong == "arrays":
+            test.x = [x.numpy() for x in test.x]
+        elif self.wrong == "axes":
+            test.x = [x.mT for x in test.x]
+        elif self.wrong == "tuple":
+            splits["test"] = (test.x, test.y)
+        elif self.wrong == "real":
+            for split in splits.values():
+                split.y = split.y.float()
+        elif self.wrong == "nan":
+            splits["train"].x = [x * float("nan") for x in splits["train"].x]
+        return splits
+
+
+class NoSuper(RaggedData):
+    def __init__(self):
+        self.batch_size = 8
+
+
+class Half(nn.Module):
+    out_channels = 2
+
+    def __init__(self, in_channels, *, result: str = "half"):
+        super().__init__()
+        self.mixing, self.result = nn.Conv1d(in_channels, 2, 1), result
+
+    def forward(self, x, *, lengths=None):
+        features = self.mixing(x)
+        return (features, None) if self.result == "tuple" else features[..., ::2]
+
+
+class ListHead(ClassificationHead):
+    def predictions(self, outputs):
+        return {"predicted": outputs.argmax(dim=1).tolist()}
+
+
+class NamelessHead(ClassificationHead):
+    def predictions(self, outputs):
+        return {"class": outputs.argmax(dim=1)}
+
+
+class ShortHead(ClassificationHead):
+    def forward(self, features):
+        return self.linear(features.mean(dim=2))
 
 
 class BadNetwork(nn.Module):
@@ -190,6 +248,37 @@ def test_all_that_a_network_lacks_is_one_line_before_anything_is_written(folder)
     for told in ("NoNetwork is no backbone that can be trained", "out_channels", "forward must take lengths=None"):
         assert told in answer.err
     assert not (folder / "runs").exists()
+
+
+ROWS = "--data=own_parts.Rows", "--data.wrong"
+HALF = "--model.backbone=own_parts.Half"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((*ROWS, "index"), "x, y and index must have one entry a sample, got 10, 10 and 3"),
+        ((*ROWS, "arrays"), "x must hold tensors, got ndarray"),
+        ((*ROWS, "axes"), "samples of x must be (C, L_i) and differ in length alone, got [('torch.float32', ("),
+        ((*ROWS, "tuple"), "read_splits must return TensorBatches for each split, got tuple for test"),
+        ((*ROWS, "real"), "y must be classes, (B,) of int64 with ClassificationHead, got (8,) of real numbers"),
+        ((*ROWS, "nan"), "the loss is nan at step 1 (epoch 1); x of this batch holds NaN or infinity"),
+        (("--data=own_parts.NoSuper",), "NoSuper.__init__ must call super().__init__(**options), got no such call"),
+        (("--model.head=tasks.learning.heads.RegressionHead",), "y must be real, (B,) or (B, num_targets) of float32"),
+        ((HALF,), "Half must have a method output_lengths(lengths), since its features have another length"),
+        ((HALF, "--model.backbone.result=tuple"), "Half must return features (B, C, *S)"),
+        (("--model.head=own_parts.ListHead",), "one a sample, got list for predicted"),
+        (("--model.head=own_parts.NamelessHead",), "`predicted` among them, got class"),
+        (("--model.head=own_parts.ShortHead",), "forward(features, *, lengths=None) must be there"),
+        (("--data=sinals.Data",), "data must be an import path, such as package.module.Class: No module named 'sinals"),
+        (("--model.backbone=own_parts.Nothing",), "module 'own_parts' has no attribute 'Nothing'"),
+        (("--model.optimizer=mine.Signs",), "model.optimizer must be an import path"),
+    ],
+)
+def test_a_plain_mistake_is_one_line_before_the_first_step_has_ended(folder, words, told):
+    answer = hyperseq("fit", "--config", "own.yaml", *words)
+    assert answer.code in (1, 2) and answer.err.count("\n") == 1 and told in answer.err
+    assert not list(folder.glob("runs/own/*/results.json"))
 
 
 def test_a_preset_is_named_like_any_network(folder):
