@@ -64,7 +64,9 @@ def check_choice(value: str, choices: Sequence[str], *, name: str) -> str:
 def check_activations(
     x: Tensor, *, name: str, num_spatial_dims: int | None = None, channels: int | None = None
 ) -> None:
-    """Refuse a tensor that is not ``(batch, channels, *size)`` with the given rank and channel count."""
+    """Refuse what is no tensor ``(batch, channels, *size)`` with the given rank and channel count."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
     shape = tuple(x.shape)
     if num_spatial_dims is None:
         if x.dim() < 3:

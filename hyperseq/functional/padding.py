@@ -49,7 +49,15 @@ def as_padding(lengths: Tensor | Padding | None, x: Tensor) -> Padding | None:
         >>> as_padding(torch.tensor([3, 3]), x) is None
         True
     """
-    if lengths is None or isinstance(lengths, Padding):
+    if lengths is None:
+        return None
+    if isinstance(lengths, Padding):
+        batch, _, size = lengths.mask.shape
+        if not torch.compiler.is_compiling() and (x.shape[0], x.shape[-1]) != (batch, size):
+            raise ValueError(
+                f"lengths must be a Padding of {x.shape[0]} samples of {x.shape[-1]} positions, "
+                f"got one of {batch} samples of {size}"
+            )
         return lengths
     check_activations(x, name="x")
     if x.dim() != 3:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperseq._checks import check_count, is_integer
+from hyperseq.functional._numerics import is_mapped
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 
 
@@ -48,6 +49,8 @@ class TokenEmbedding(nn.Module):
         Returns:
             ``(B, C, L)``, zero where padded.
         """
+        if not isinstance(ids, Tensor):
+            raise ValueError(f"ids must be a torch.Tensor, got {type(ids).__name__}")
         if ids.dim() != 2 or 0 in ids.shape:
             raise ValueError(f"ids must be (batch, length) without an empty axis, got shape {tuple(ids.shape)}")
         if ids.dtype not in (torch.int32, torch.int64):
@@ -55,7 +58,7 @@ class TokenEmbedding(nn.Module):
         padding = as_padding(lengths, ids[:, None])
         # id 0 exists always; where padded it is read and its vector is masked
         ids = mask_padding(ids[:, None], padding)[:, 0]
-        if not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and not is_mapped(ids):
             lowest, highest = (int(bound) for bound in ids.aminmax())
             if lowest < 0 or highest >= self.num_tokens:
                 raise ValueError(f"ids must lie in 0..{self.num_tokens - 1}, got values from {lowest} to {highest}")

@@ -1,5 +1,8 @@
 """Every function that takes lengths refuses wrong ones in the same words."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
 
@@ -75,3 +78,16 @@ def test_lengths_of_any_integer_width_are_taken(name):
 def test_lengths_that_are_all_full_change_nothing(name):
     x = cases.normal(3, 2, 5).detach().abs()
     assert torch.equal(FUNCTIONS[name](x, torch.tensor([5, 5, 5])), FUNCTIONS[name](x, None))
+
+
+def test_a_padding_of_another_batch_is_refused():
+    padding = functional.as_padding(torch.tensor([3, 5]), torch.ones(2, 1, 5))
+    message = re.escape("lengths must be a Padding of 2 samples of 4 positions, got one of 2 samples of 5")
+    with pytest.raises(ValueError, match=message):
+        functional.as_padding(padding, torch.ones(2, 1, 4))
+
+
+@pytest.mark.parametrize("x", [[1.0], None, np.ones((2, 1, 5))])
+def test_what_is_no_tensor_is_refused_by_its_type(x):
+    with pytest.raises(ValueError, match=f"x must be a torch.Tensor, got {type(x).__name__}"):
+        functional.as_padding(torch.tensor([3, 5]), x)

@@ -117,3 +117,8 @@ def test_construction_error_names_argument_rule_and_value(arguments, options, me
 def test_call_error_names_argument_rule_and_value(ids, options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         build()(ids, **options)
+
+
+def test_vmap_equals_a_loop():
+    embedding, ids = TokenEmbedding(5, 3), torch.tensor([[[1, 2, 0]], [[4, 4, 1]]])
+    cases.assert_close(torch.vmap(embedding)(ids), torch.stack([embedding(each) for each in ids]))
