@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from hyperseq._checks import check_activations, check_choice, check_count, check_positive
 from hyperseq.functional import batch_standardize, instance_standardize
+from hyperseq.functional._numerics import is_mapped
 from hyperseq.functional._standardization import (
     batch_standardize_with_moments,
     check_groups,
@@ -95,6 +96,11 @@ class BatchStandardization(nn.Module):
         check_activations(x, name="x", channels=self.channels)
         if not self.training and self.statistics == "running":
             return batch_standardize(x, mean=self.running_mean, var=self.running_var, lengths=lengths, eps=self.eps)
+        if self.training and not torch.compiler.is_compiling() and is_mapped(x):
+            raise RuntimeError(
+                "BatchStandardization must be in evaluation mode under torch.vmap, got training mode: "
+                "the samples of a mapped axis would each change the running statistics"
+            )
         y, mean, var = batch_standardize_with_moments(x, lengths=lengths, eps=self.eps)
         if self.training:
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), _MOMENTUM)

@@ -18,7 +18,7 @@ UNKNOWN_KEY = (
 )
 
 IMPORT_FAILED = re.compile(
-    r"No module named '[^']+'|module '[^']+' has no attribute '[^']+'|cannot import name '[^']+'"
+    r"No module named '([^']+)'|module '[^']+' has no attribute '[^']+'|cannot import name '[^']+'"
 )
 
 
@@ -49,7 +49,10 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
     line = " ".join(message.split())
     # jsonargparse tells every type that it tried; the failed import says what a user has to know.
     named, cause = re.search(r'Parser key "([^"]+)"', line), IMPORT_FAILED.search(line)
-    return f"{named[1]} must be an import path, such as package.module.Class: {cause[0]}" if named and cause else line
+    # A module that the named one imports is missing: then the whole message says more.
+    if named is None or cause is None or (cause[1] and f"{cause[1]}." not in line):
+        return line
+    return f"{named[1]} must be an import path, such as package.module.Class: {cause[0]}"
 
 
 def collect_typed_keys(words: list[str], files: list[Path]) -> set[str]:

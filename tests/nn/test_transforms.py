@@ -39,6 +39,15 @@ def test_vmap_equals_a_loop(name):
     cases.assert_close(vmap(module)(*stacked).flatten(0, 1), module(*inputs), tolerance=1e-8)
 
 
+@pytest.mark.parametrize("name", ["BatchStandardization", "GroupStandardization", "SFNEBlock-1d"])
+def test_vmap_in_training_is_refused_where_running_statistics_would_change(name):
+    found = next(each for each in LAYERS if each.startswith(name))
+    layer = LAYERS[found]
+    module, inputs = layer.make(training=True), [x.detach() for x in layer.inputs(4)]
+    with pytest.raises(RuntimeError, match="BatchStandardization must be in evaluation mode under torch.vmap, got"):
+        vmap(module)(*[x.reshape(2, 2, *x.shape[1:]) for x in inputs])
+
+
 @over_layers
 def test_forward_mode_gives_the_true_tangent(name):
     layer = LAYERS[name]
