@@ -146,4 +146,7 @@ class RegressionHead(nn.Module):
 
     def _columns(self, targets: Tensor) -> Tensor:
         _check_targets(self, targets, real=True, num_dims=2)
-        return targets.reshape(len(targets), -1)
+        columns, wanted = targets.reshape(len(targets), -1), self.linear.out_features
+        if columns.shape[1] != wanted:
+            raise UserError(f"y must be (B, {wanted}), one column for each target, got {tuple(targets.shape)}")
+        return columns

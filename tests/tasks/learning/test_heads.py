@@ -61,3 +61,10 @@ def test_what_a_head_lacks_is_named_all_at_once():
     rule = r"Linear is no head that can be trained: loss\(outputs, targets\), metrics\(outputs, targets\), predictions"
     with pytest.raises(UserError, match=rule):
         check_head(torch.nn.Linear(2, 2))
+
+
+def test_targets_of_another_number_than_the_head_has_are_refused():
+    head, outputs = RegressionHead(3, 2), torch.zeros(4, 2)
+    for call in (head.loss, head.metrics):
+        with pytest.raises(UserError, match=r"y must be \(B, 2\), one column for each target, got \(4,\)"):
+            call(outputs, torch.zeros(4))
