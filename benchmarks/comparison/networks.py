@@ -13,27 +13,7 @@ SIZE_TOLERANCE = 0.1
 """How far the parameters of a peer may be from ours."""
 
 
-class Peer(nn.Module):
-    """A backbone of sequences without padding.
-
-    Attributes:
-        out_channels: Channels C of the features.
-    """
-
-    out_channels: int
-
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of ``(B, 1, L)``."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """Compute the features; all positions must be filled."""
-        if lengths is not None:
-            raise ValueError(f"lengths must be None: {type(self).__name__} takes no padding, got {lengths}")
-        return self.features(x)
-
-
-class Transformer(Peer):
+class Transformer(nn.Module):
     """Two pre-norm encoder layers, 64 wide, of four heads, with fixed sinusoidal positions.
 
     Heads of 16 channels run at full speed, others do not; so what sets the size is the feed-forward part. Two layers
@@ -51,12 +31,13 @@ class Transformer(Peer):
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(width), enable_nested_tensor=False)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of ``(B, 1, L)``."""
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Compute the features of ``(B, 1, L)``; all positions must be filled."""
+        _refuse_padding(self, lengths)
         return self.encoder(self.embedding(x.mT) + self.positions).mT
 
 
-class GRU(Peer):
+class GRU(nn.Module):
     """One recurrent layer."""
 
     def __init__(self, width: int) -> None:
@@ -64,12 +45,13 @@ class GRU(Peer):
         self.out_channels = width
         self.layer = nn.GRU(1, width, batch_first=True)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of ``(B, 1, L)``."""
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Compute the features of ``(B, 1, L)``; all positions must be filled."""
+        _refuse_padding(self, lengths)
         return self.layer(x.mT)[0].mT
 
 
-class DilatedConvolutions(Peer):
+class DilatedConvolutions(nn.Module):
     """Nine residual blocks of three taps, the taps 1, 2, 4, ..., 256 positions apart: each output sees 1,023 inputs."""
 
     def __init__(self, width: int, *, num_blocks: int = 9) -> None:
@@ -87,12 +69,18 @@ class DilatedConvolutions(Peer):
         )
         self.norm = nn.BatchNorm1d(width)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Compute the features of ``(B, 1, L)``."""
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Compute the features of ``(B, 1, L)``; all positions must be filled."""
+        _refuse_padding(self, lengths)
         features = self.embedding(x)
         for block in self.blocks:
             features = features + block(features)
         return self.norm(features)
+
+
+def _refuse_padding(peer: nn.Module, lengths: Tensor | None) -> None:
+    if lengths is not None:
+        raise ValueError(f"lengths must be None: {type(peer).__name__} takes no padding, got {lengths}")
 
 
 def sinusoids(length: int, width: int) -> Tensor:

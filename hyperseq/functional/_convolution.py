@@ -1,4 +1,4 @@
-"""FFT convolution of several signals with one kernel, and the round_up weights of the global operator."""
+"""FFT convolution of several signals with one kernel, and the fast weights of the global operator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -161,7 +161,7 @@ def _correlate(
 
 
 # Inductor cannot fuse complex numbers and copies for operations in place. As custom ops, the convolution and its
-# gradient stay opaque to it. Sizes of round_up transforms have no symbolic form, so the ops take and return tensors of
+# gradient stay opaque to it. Sizes of fast transforms have no symbolic form, so the ops take and return tensors of
 # the signals' sizes alone, and the gradient transforms the inputs again.
 
 

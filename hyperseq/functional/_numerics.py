@@ -28,6 +28,11 @@ def refuse_forward_mode(what: str) -> None:
         )
 
 
+def has_values(x: Tensor) -> bool:
+    """Say whether the values of ``x`` can be read: not in compiled code, nor where `torch.vmap` maps over ``x``."""
+    return not torch.compiler.is_compiling() and not is_mapped(x)
+
+
 def is_mapped(x: Tensor) -> bool:
     """Say whether `torch.vmap` maps over ``x``, so that no values can be read."""
     while torch._C._functorch.is_functorch_wrapped_tensor(x):

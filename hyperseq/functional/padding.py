@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hyperseq._checks import check_activations
-from hyperseq.functional._numerics import is_mapped
+from hyperseq.functional._numerics import has_values
 
 
 class Padding(NamedTuple):
@@ -69,7 +69,7 @@ def as_padding(lengths: Tensor | Padding | None, x: Tensor) -> Padding | None:
     batch, _, size = x.shape
     if lengths.dim() != 1 or lengths.shape[0] != batch:
         raise ValueError(f"lengths must have shape ({batch},), one per sample, got {tuple(lengths.shape)}")
-    if not torch.compiler.is_compiling() and not is_mapped(lengths):
+    if has_values(lengths):
         # one transfer for both: on a GPU each one waits for all work before it
         shortest, longest = torch.stack(lengths.aminmax()).tolist()
         if shortest < 1 or longest > size:

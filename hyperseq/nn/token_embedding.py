@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperseq._checks import check_count, is_integer
-from hyperseq.functional._numerics import is_mapped
+from hyperseq.functional._numerics import has_values
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 
 
@@ -58,7 +58,7 @@ class TokenEmbedding(nn.Module):
         padding = as_padding(lengths, ids[:, None])
         # id 0 exists always; where padded it is read and its vector is masked
         ids = mask_padding(ids[:, None], padding)[:, 0]
-        if not torch.compiler.is_compiling() and not is_mapped(ids):
+        if has_values(ids):
             lowest, highest = (int(bound) for bound in ids.aminmax())
             if lowest < 0 or highest >= self.num_tokens:
                 raise ValueError(f"ids must lie in 0..{self.num_tokens - 1}, got values from {lowest} to {highest}")

@@ -63,10 +63,10 @@ class TensorBatches(Dataset[Batch]):
     def check(self) -> None:
         """Check the attributes, which a data module may replace; `UserError` as above."""
         x, y, index = self.x, self.y, self.index
-        for name, value in {"x": x, "y": y, "index": index}.items():
-            for tensor in value if name == "x" and isinstance(value, list) else [value]:
-                if not isinstance(tensor, Tensor):
-                    raise UserError(f"{name} must hold tensors, got {type(tensor).__name__}")
+        samples = x if isinstance(x, list) else [x]
+        for name, tensors in {"x": samples, "y": [y], "index": [index]}.items():
+            if others := [tensor for tensor in tensors if not isinstance(tensor, Tensor)]:
+                raise UserError(f"{name} must hold tensors, got {type(others[0]).__name__}")
         if not len(x) == len(y) == len(index):
             raise UserError(f"x, y and index must have one entry a sample, got {len(x)}, {len(y)} and {len(index)}")
         if isinstance(x, list):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch import Tensor
 from tasks.data.data_module import check_data_module
 from tasks.errors import UserError
 from tasks.learning.classifier import Classifier
-from tasks.runs.checkpoints import load_weights, read_checkpoint
+from tasks.runs.checkpoints import load_weights
 from tasks.runs.run_folder import RunFolder
 from tasks.training.trainer_cli import LINKS, TrainingCLI
 from tasks.training.warning_filters import quiet
@@ -114,13 +113,7 @@ class _Loader(TrainingCLI):
     def instantiate_classes(self) -> None:
         config = self.config.clone()
         options = config[self.subcommand]
-        assert self.checkpoint is not None
-        parser = ArgumentParser()
-        parser.add_argument("--data", type=LightningDataModule)
-        self.datamodule = options.data = parser.instantiate(Namespace(data=options.data)).data
-        learnt = read_checkpoint(self.checkpoint).get(type(self.datamodule).__qualname__)
-        if learnt is not None:
-            self.datamodule.load_state_dict(learnt)
+        self.datamodule = options.data = self.build_data(options.data)
         wanted = [source.split(".")[1] for source in LINKS if source.startswith("data.")]
         if not all(hasattr(self.datamodule, name) for name in wanted):
             _set_up(self.datamodule)

@@ -132,13 +132,8 @@ class TrainingCLI(LightningCLI):
         """Build the data and check them; then build the model, which learns from the data, and the trainer."""
         config = self.config.clone()
         options = config[self.subcommand]
-        parser = ArgumentParser()
-        parser.add_argument("--data", type=LightningDataModule)
         with isolate_rng():
-            data = parser.instantiate(Namespace(data=options.data)).data
-            learnt = read_checkpoint(self.checkpoint).get(type(data).__qualname__) if self.checkpoint else None
-            if learnt is not None:
-                data.load_state_dict(learnt)
+            data = self.build_data(options.data)
             data.prepare_data()
             for stage in ("fit", "test") if self.subcommand == "fit" else (self.subcommand,):
                 data.setup(stage)
@@ -149,6 +144,16 @@ class TrainingCLI(LightningCLI):
         self.model = self._get(self.config_init, "model")
         self._add_configure_optimizers_method_to_model(self.subcommand)
         self.trainer = self.instantiate_trainer()
+
+    def build_data(self, options: Namespace) -> Any:
+        """Build the data module, with what the checkpoint learnt from its training split; nothing is read yet."""
+        parser = ArgumentParser()
+        parser.add_argument("--data", type=LightningDataModule)
+        data = parser.instantiate(Namespace(data=options)).data
+        learnt = read_checkpoint(self.checkpoint).get(type(data).__qualname__) if self.checkpoint else None
+        if learnt is not None:
+            data.load_state_dict(learnt)
+        return data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer; for `fit` also the run folder and what writes into it."""
