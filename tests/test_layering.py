@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "hyperseq.nn": {*LEAVES, "hyperseq.functional"},
     "hyperseq.losses": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
     "hyperseq.optim": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
+    "hyperseq.onnx": set(),
     "hyperseq.backbones": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
     "hyperseq.*": set(),
     "tasks.errors": set(),
@@ -81,6 +82,7 @@ PUBLIC_NAMES = {
         "SlowNetwork",
         "TokenEmbedding",
     ],
+    "hyperseq.onnx": ["export_onnx"],
     "hyperseq.optim": ["Kar2", "Kar3", "param_groups"],
 }
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hyperseq._axes import crop, spatial_axes, spatial_size
-from hyperseq.functional._numerics import at_least_float32, is_transformed, refuse_forward_mode
+from hyperseq.functional._matrix_convolution import convolve_by_matrices
+from hyperseq.functional._numerics import at_least_float32, is_exported_to_onnx, is_transformed, refuse_forward_mode
 from hyperseq.functional.padding import Padding, mask_padding
 
 CONVOLUTION_MODES = ("circular", "causal", "same")
@@ -91,7 +92,8 @@ def _multiply_spectra(
             products = [spectrum * _transform(signal, fft_size) for signal in wide_signals]
             results = [crop(_invert(product, fft_size), start=start, size=size) for product in products]
         elif torch.compiler.is_compiling():
-            results = convolve_op(wide, wide_signals, min_size, round_up, start, size)
+            convolve = convolve_by_matrices if is_exported_to_onnx() else convolve_op
+            results = convolve(wide, wide_signals, min_size, round_up, start, size)
         else:
             fft_size = _fft_size(min_size, round_up)
             full = _SpectralProduct.apply(fft_size, wide, *wide_signals)  # type: ignore[no-untyped-call]

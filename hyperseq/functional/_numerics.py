@@ -19,6 +19,11 @@ def is_transformed() -> bool:
     return torch._C._are_functorch_transforms_active() or _has_dual_level()
 
 
+def is_exported_to_onnx() -> bool:
+    """Say whether `torch.onnx.export` is at work: ONNX has no custom ops, and needs a fixed number of groups."""
+    return torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export()
+
+
 def refuse_forward_mode(what: str) -> None:
     """Raise an error under forward-mode differentiation: a custom op would return a zero tangent and say nothing."""
     if _has_dual_level():

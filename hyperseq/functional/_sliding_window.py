@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hyperseq._axes import spatial_size
-from hyperseq.functional._numerics import is_transformed
+from hyperseq.functional._numerics import is_exported_to_onnx, is_transformed
 
 Margins = Sequence[int]
 
@@ -31,6 +31,8 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
     # Sums of many products need more digits than the half types have.
     common = torch.promote_types(torch.promote_types(values.dtype, kernel.dtype), torch.float32)
     wide_values, wide_kernel = values.to(common), per_sample.to(common)
+    if is_exported_to_onnx():
+        return _gathered_windows(wide_values, wide_kernel, before, after).to(values.dtype)
     # For sequences our gradient is faster, for images the gradient of torch's convolution.
     if values.dim() == 3 and not is_transformed():
         result: Tensor = _Slide.apply(wide_values, wide_kernel, before[0], after[0])  # type: ignore[no-untyped-call]
@@ -51,6 +53,20 @@ def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after:
     taps = kernel.reshape(groups, 1, *spatial_size(kernel))
     result = torch.convolution(image, taps, None, ones, both, ones, False, [0] * len(both), groups)
     return result.reshape(*values.shape[:2], *spatial_size(result))
+
+
+def _gathered_windows(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
+    """Multiply each window with its kernel: a convolution of ONNX takes no kernel for each sample."""
+    padded = pad(values, [margin for pair in reversed(list(zip(before, after, strict=True))) for margin in pair])
+    num_axes, windows = len(before), padded
+    for axis, taps in enumerate(spatial_size(kernel), start=2):
+        num_outputs = padded.shape[axis] - taps + 1
+        positions = torch.arange(num_outputs)[:, None] + torch.arange(taps)
+        # Each axis becomes two: that of the outputs stays, that of the taps goes to the end.
+        extents = *windows.shape[:axis], num_outputs, taps, *windows.shape[axis + 1 :]
+        windows = windows.index_select(axis, positions.flatten()).reshape(extents).movedim(axis + 1, -1)
+    weights = kernel.reshape(*kernel.shape[:2], *[1] * num_axes, *spatial_size(kernel))
+    return (windows * weights).sum(dim=tuple(range(-num_axes, 0)))
 
 
 class _Slide(torch.autograd.Function):
