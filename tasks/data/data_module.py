@@ -43,6 +43,8 @@ class InMemoryDataModule(LightningDataModule):
         seed: Seed of the order and the augmentation of the training batches; the command links it to
             `seed_everything`.
         num_workers: Processes that load; 0 is fastest for data in memory without augmentation.
+        bucket_by_length: Put sequences of like length into one batch, which leaves little padding; the order of the
+            training batches is fixed by seed and epoch.
 
     Raises:
         UserError: If the batch size is below 1, or the number of workers below 0.
@@ -63,12 +65,20 @@ class InMemoryDataModule(LightningDataModule):
     selected_on: Literal["validation", "test"] = "validation"
     """Split that the epoch of the best weights is chosen on; `test` stands in every result."""
 
-    def __init__(self, *, batch_size: int, split_seed: int = 42, seed: int = 0, num_workers: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        split_seed: int = 42,
+        seed: int = 0,
+        num_workers: int = 0,
+        bucket_by_length: bool = False,
+    ) -> None:
         super().__init__()
         if num_workers < 0:
             raise UserError(f"num_workers must be at least 0, got {num_workers}")
         self.batch_size, self.num_workers = check_batch_size(batch_size), num_workers
-        self.split_seed, self.seed = split_seed, seed
+        self.split_seed, self.seed, self.bucket_by_length = split_seed, seed, bucket_by_length
         self.splits: dict[str, TensorBatches] = {}
         self.learnt: dict[str, Any] = {}
 
@@ -123,19 +133,25 @@ class InMemoryDataModule(LightningDataModule):
         return self._load("train", seed=self.seed)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Load the validation split in the order of the data."""
+        """Load the validation split in the order of the data, or of the lengths."""
         return self._load("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Load the test split in the order of the data."""
+        """Load the test split in the order of the data, or of the lengths."""
         return self._load("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """Load the test split in the order of the data."""
+        """Load the test split in the order of the data, or of the lengths."""
         return self._load("test")
 
     def _load(self, split: str, *, seed: int | None = None) -> DataLoader[Batch]:
-        return batch_loader(self.splits[split], batch_size=self.batch_size, seed=seed, num_workers=self.num_workers)
+        return batch_loader(
+            self.splits[split],
+            batch_size=self.batch_size,
+            seed=seed,
+            num_workers=self.num_workers,
+            bucket_by_length=self.bucket_by_length,
+        )
 
 
 def check_data_module(data: LightningDataModule, *, splits: Sequence[str] = SPLITS) -> None:

@@ -1,9 +1,11 @@
 import re
 
+import numpy as np
 import pytest
 import torch
 
-from tasks.data.batches import BatchOrder, BatchRows, TensorBatches, batch_loader
+from tasks.data.batches import BatchOrder, BatchRows, TensorBatches, batch_loader, padding_share
+from tasks.data.ragged import RaggedSequences
 from tasks.errors import UserError
 
 DATA = TensorBatches(x=torch.randn(37, 1, 5), y=torch.arange(37) % 3, index=torch.arange(37) * 2)
@@ -72,6 +74,70 @@ def test_samples_of_one_length_have_no_lengths_unless_they_come_as_a_list():
     assert "lengths" not in DATA[BatchRows([3, 1], epoch=0)]
     listed = TensorBatches(x=list(DATA.x), y=DATA.y, index=DATA.index)[BatchRows([3, 1], epoch=0)]
     assert torch.equal(listed["x"], DATA.x[[3, 1]]) and listed["lengths"].tolist() == [5, 5]
+
+
+def test_ragged_sequences_give_the_batches_of_a_list():
+    samples = [torch.randn(2, length) for length in (3, 9, 1, 5)]
+    ragged = RaggedSequences.join(samples)
+    kinds = (samples, ragged, ragged.select([0, 1, 2, 3]))
+    listed, *others = (TensorBatches(x=x, y=torch.arange(4), index=torch.arange(4)) for x in kinds)
+    for other in others:
+        assert other.x.values is ragged.values and other.lengths.tolist() == listed.lengths.tolist() == [3, 9, 1, 5]
+        expected, told = (data[BatchRows([3, 0, 2], epoch=0)] for data in (listed, other))
+        assert all(torch.equal(expected[key], told[key]) for key in ("x", "y", "index", "lengths"))
+
+
+# Bucketed batches.
+
+# Mostly short sequences and a few long ones.
+LENGTHS = torch.from_numpy(np.random.default_rng(0).lognormal(5.5, 0.7, size=537).astype(int) + 1)
+
+
+def bucketed(seed, epoch=0, lengths=LENGTHS):
+    order = BatchOrder(len(lengths), batch_size=16, seed=seed, lengths=lengths)
+    order.set_epoch(epoch)
+    return order
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_bucketed_batches_hold_every_sample_once_with_little_padding(seed):
+    order = bucketed(seed)
+    rows = [row for wanted in order for row in wanted.rows]
+    assert sorted(rows) == list(range(len(LENGTHS))) and len(order) == len(list(order))
+    plain = BatchOrder(len(LENGTHS), batch_size=16, seed=seed)
+    assert padding_share(order, LENGTHS) < 0.1 < 0.4 < padding_share(plain, LENGTHS)
+
+
+def test_the_share_of_padding_is_what_the_batches_hold():
+    samples = RaggedSequences.join([torch.ones(1, length) for length in LENGTHS.tolist()])
+    data = TensorBatches(x=samples, y=LENGTHS, index=torch.arange(len(LENGTHS)))
+    loader = batch_loader(data, batch_size=16, seed=3, bucket_by_length=True)
+    told = torch.cat([batch["x"].flatten() for batch in batches(loader, 2)])
+    assert padding_share(loader.sampler, LENGTHS) == pytest.approx(1 - told.mean().item(), abs=1e-6)
+
+
+def test_bucketed_order_depends_on_seed_and_epoch_only_and_mixes_the_batches():
+    order = {(seed, epoch): list(bucketed(seed, epoch)) for seed in (1, 2) for epoch in (0, 1)}
+    assert order == {(seed, epoch): list(bucketed(seed, epoch)) for seed in (1, 2) for epoch in (0, 1)}
+    together = {frozenset(wanted.rows) for batches in order.values() for wanted in batches}
+    assert len(together) > 3 * len(order[1, 0])
+    longest = [int(LENGTHS[wanted.rows].max()) for wanted in order[1, 0]]
+    assert longest != sorted(longest)
+
+
+def test_bucketed_batches_without_a_seed_are_sorted_by_length():
+    rows = [row for wanted in bucketed(None) for row in wanted.rows]
+    assert rows == sorted(range(len(LENGTHS)), key=lambda row: int(LENGTHS[row]))
+
+
+def test_bucketing_keeps_the_order_of_samples_of_one_length():
+    plain, same = (batch_loader(DATA, batch_size=8, seed=1, bucket_by_length=bucket) for bucket in (False, True))
+    assert list(plain.sampler) == list(same.sampler)
+
+
+def test_lengths_of_another_count_are_refused():
+    with pytest.raises(UserError, match=re.escape("lengths must have one entry a sample, (4,), got (3,)")):
+        BatchOrder(4, batch_size=2, lengths=torch.ones(3))
 
 
 @pytest.mark.parametrize(
