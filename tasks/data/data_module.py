@@ -62,8 +62,9 @@ class InMemoryDataModule(LightningDataModule):
     """Number of ids where x holds ids, otherwise `None`."""
     sample_names: Sequence[str] | None = None
     """One name a sample of the whole data set, such as its file, or `None`."""
-    selected_on: Literal["validation", "test"] = "validation"
-    """Split that the epoch of the best weights is chosen on; `test` stands in every result."""
+    selected_on: Literal["validation", "test", "last"] = "validation"
+    """Split that the epoch of the best weights is chosen on; `test` stands in every result. `last` chooses no epoch and
+    keeps the last weights: there is no validation split then."""
 
     def __init__(
         self,
@@ -126,15 +127,15 @@ class InMemoryDataModule(LightningDataModule):
     @property
     def split_sizes(self) -> dict[str, int]:
         """The samples of each split; empty before `setup`."""
-        return {name: len(split) for name, split in self.splits.items()}
+        return {name: len(self.splits.get(name, ())) for name in SPLITS} if self.splits else {}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Load the training split in a new order each epoch."""
         return self._load("train", seed=self.seed)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Load the validation split in the order of the data, or of the lengths."""
-        return self._load("val")
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Load the validation split in the order of the data, or of the lengths; `[]` where there is none."""
+        return self._load("val") if "val" in self.splits else []
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Load the test split in the order of the data, or of the lengths."""
@@ -169,6 +170,8 @@ def check_data_module(data: LightningDataModule, *, splits: Sequence[str] = SPLI
     for name, value in OPTIONAL.items():
         if not hasattr(data, name):
             setattr(data, name, value)
+    if getattr(data, "selected_on", None) == "last":
+        splits = [split for split in splits if split != "val"]
     wrong = [f"{name} is missing: {meaning}" for name, meaning in REQUIRED.items() if not hasattr(data, name)]
     wrong += [f"{name} must be {rule}, got {getattr(data, name)!r}" for name, rule in _broken_rules(data, splits)]
     found: dict[str, list[str]] = {}
@@ -204,8 +207,8 @@ def _broken_rules(data: LightningDataModule, splits: Sequence[str]) -> Iterator[
     sizes = value.get("split_sizes", dict.fromkeys(splits, 1))
     if not isinstance(sizes, dict) or not all(_is_positive(sizes.get(split)) for split in splits):
         yield "split_sizes", f"a dict that counts the samples of {', '.join(splits)}"
-    if value["selected_on"] not in ("validation", "test"):
-        yield "selected_on", "'validation' or 'test'"
+    if value["selected_on"] not in ("validation", "test", "last"):
+        yield "selected_on", "'validation', 'test' or 'last'"
     if value["num_tokens"] is not None and not _is_positive(value["num_tokens"]):
         yield "num_tokens", "None or a positive integer"
     if value["split_seed"] is not None and not isinstance(value["split_seed"], int):

@@ -1,8 +1,9 @@
 """Seeded splits of a data set, as sorted tensors of row numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import ceil, isclose
 
+import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
@@ -44,6 +45,34 @@ def stratified_split(labels: Tensor, *, fractions: Sequence[float], seed: int) -
         rest, split = train_test_split(rest, test_size=size, random_state=seed, stratify=labels[rest].tolist())
         splits.insert(0, split)
     return [torch.tensor(sorted(split)) for split in (rest, *splits)]
+
+
+def grouped_split(labels: Tensor, groups: Sequence[Hashable], *, fractions: Sequence[float], seed: int) -> list[Tensor]:
+    """Split such that no group lies in two splits, and the class shares are close to those of the whole.
+
+    Groups are dealt out largest first, in random order among equals. Each goes to the split that lacks most of its
+    share of the group's classes. Result and errors as of `stratified_split`.
+
+    Raises:
+        UserError: As `compute_split_sizes`, or if there are fewer groups than splits.
+    """
+    compute_split_sizes(len(labels), fractions)
+    members: dict[Hashable, list[int]] = {}
+    for row in np.random.default_rng(seed).permutation(len(labels)).tolist():
+        members.setdefault(groups[row], []).append(row)
+    if len(members) < len(fractions):
+        raise UserError(f"groups must be at least {len(fractions)}, one for each split, got {len(members)}")
+    classes = torch.unique(labels, return_inverse=True)[1].numpy()
+    lacking = np.outer(fractions, np.bincount(classes))
+    splits: list[list[int]] = [[] for _ in fractions]
+    for rows in sorted(members.values(), key=len, reverse=True):
+        counts = np.bincount(classes[rows], minlength=lacking.shape[1])
+        # The share that is still lacking, in units of what the split should hold of these classes.
+        need = (lacking * counts).sum(axis=1) / np.asarray(fractions)
+        chosen = int(np.argmax([value if splits[place] else np.inf for place, value in enumerate(need)]))
+        splits[chosen].extend(rows)
+        lacking[chosen] -= counts
+    return [torch.tensor(sorted(rows)) for rows in splits]
 
 
 def random_split(num_samples: int, *, fractions: Sequence[float], seed: int) -> list[Tensor]:

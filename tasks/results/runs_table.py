@@ -74,14 +74,16 @@ def _cells(run: Run) -> tuple[str, ...]:
     if "state" in run:
         return *name, "", "", run["state"], "", "", seed
     main = metric(run)
-    val, test = (mean_and_spread([run[prefix + main]], main) for prefix in ("val_", ""))
+    # A run without a validation split has the score of the test split alone.
+    val, test = (mean_and_spread([run[name]], main) if name in run else "" for name in (f"val_{main}", main))
     test += mark(run)
     return *name, f"{run['parameters']:,}", val, test, f"{run['n']:,}", f"{run['seconds']:,.0f}", seed
 
 
 def _summary(runs: list[Run]) -> tuple[str, ...]:
     summary, done = Summary.of(runs), [run for run in runs if "state" not in run]
-    val = mean_and_spread([run[f"val_{metric(run)}"] for run in done], metric(done[0])) if done else ""
+    validated = [run for run in done if f"val_{metric(run)}" in run]
+    val = mean_and_spread([run[f"val_{metric(run)}"] for run in validated], metric(done[0])) if validated else ""
     parameters, n = (distinct(f"{run[name]:,}" for run in done) for name in ("parameters", "n"))
     test = summary.score + summary.mark
     return runs[-1]["task"], f"mean of {len(done)}", parameters, val, test, n, summary.seconds, summary.seeds

@@ -46,8 +46,10 @@ class Report:
         best = self.run.checkpoint("best")
         best_epoch, rows = read_checkpoint(best)["epoch"] + 1, read_rows(self.run.metrics)
         load_weights(self.model, best)
-        self.trainer.validate(self.model, datamodule=self.data, verbose=False)
-        val = Score.of(self.model.join_predictions(), self.model.head)
+        val = None
+        if self.data.selected_on != "last":
+            self.trainer.validate(self.model, datamodule=self.data, verbose=False)
+            val = Score.of(self.model.join_predictions(), self.model.head)
         self.trainer.test(self.model, datamodule=self.data, verbose=False)
         table = self.model.join_predictions()
         test = Score.of(table, self.model.head)
@@ -77,16 +79,18 @@ class Report:
             if hyper_kernels:
                 draw(self.run.hyper_kernels, plot_hyper_kernels, hyper_kernels)
 
-        heading = f"Best weights: epoch {best_epoch} of {len(rows)}, {self.seconds:.0f} s of training"
+        kept = "Best weights" if val else "Last weights, as there is no validation split"
+        heading = f"{kept}: epoch {best_epoch} of {len(rows)}, {self.seconds:.0f} s of training"
         console.print(f"\n{heading}", style="bold")
-        print_scores(console, {"validation": val, "test": test}, selected_on=self.data.selected_on)
+        scores = {"validation": val, "test": test} if val else {"test": test}
+        print_scores(console, scores, selected_on=self.data.selected_on)
         for path in sorted(path for path in self.run.path.rglob("*") if path.is_file()):
             console.print(f"  {path}")
         console.print("\nNext:")
         for verb in ("test", "predict"):
             console.print(f"  {self.run.command(verb)}")
 
-    def _results(self, val: Score, test: Score, epochs: dict[str, int]) -> dict[str, Any]:
+    def _results(self, val: Score | None, test: Score, epochs: dict[str, int]) -> dict[str, Any]:
         right = {"correct": test.correct, "interval_95": test.interval} if test.interval else {}
         return {
             "task": self.config["run"]["name"],
@@ -94,8 +98,11 @@ class Report:
             **test.metrics,
             **right,
             "n": test.num_samples,
-            **{f"val_{name}": value for name, value in val.metrics.items()},
-            "val_n": val.num_samples,
+            **(
+                {f"val_{name}": value for name, value in val.metrics.items()} | {"val_n": val.num_samples}
+                if val
+                else {}
+            ),
             "selected_on": self.data.selected_on,
             **epochs,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),

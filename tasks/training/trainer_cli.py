@@ -138,6 +138,8 @@ class TrainingCLI(LightningCLI):
             for stage in ("fit", "test") if self.subcommand == "fit" else (self.subcommand,):
                 data.setup(stage)
         check_data_module(data, splits=BY_VERB[str(self.subcommand)])
+        if self.subcommand == "validate" and data.selected_on == "last":
+            raise UserError("validate must have a validation split, got data without one")
         options.data = data
         self.config_init = self.parser.instantiate_classes(config)
         self.datamodule = data
@@ -178,7 +180,9 @@ class TrainingCLI(LightningCLI):
         if options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingProgress(self.console))
         return super().instantiate_trainer(
-            callbacks=[*callbacks, *checkpoint_callbacks(run)], default_root_dir=run.path, **kwargs
+            callbacks=[*callbacks, *checkpoint_callbacks(run, selected=self.datamodule.selected_on != "last")],
+            default_root_dir=run.path,
+            **kwargs,
         )
 
     def fit(self, model: Classifier, datamodule: Any, **options: Any) -> None:

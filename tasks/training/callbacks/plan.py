@@ -35,6 +35,8 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
         "classes": f"{data.num_classes}",
         "parameters": f"{sum(counts):,}",
     }
+    if callable(describe := getattr(data, "describe", None)):
+        rows |= describe()
     for group, count in zip(optimizer.param_groups, counts, strict=True):
         rows[f"  {group['name']}"] = f"{count:,} (lr {group.get('initial_lr', group['lr']):g}, "
         rows[f"  {group['name']}"] += f"weight decay {group.get('weight_decay', 0.0):g})"

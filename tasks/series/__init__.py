@@ -1,0 +1,1 @@
+"""Time series: published archives and sequences of the user's own."""

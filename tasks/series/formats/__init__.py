@@ -1,0 +1,1 @@
+"""Readers of the files that hold sequences, a module for each format."""

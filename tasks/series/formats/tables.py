@@ -1,0 +1,175 @@
+"""CSV tables: long (a row a time step), wide (a row a sequence), an index of files, or a folder for each class."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from tasks.data.sequences import Array, Sequences, make_sequences
+from tasks.errors import UserError
+from tasks.series.formats.text import parse_numbers, read_lines
+
+TARGET, SPLIT, GROUP = "target", "split", "group"
+DESCRIBING = (TARGET, SPLIT, GROUP)
+
+
+def read_csv(path: Path) -> Sequences:
+    """Read a table; its header tells its kind.
+
+    With `id` and `time`, a row is a time step and every other column a channel. With `path`, a row names a file of one
+    sequence, relative to the table. Otherwise a row is a sequence of one channel: `name` is optional, the other columns
+    are the values in order, and empty cells at the end are those of a shorter sequence. `target`, `split` and `group`
+    describe a sequence in each kind of table. Empty cells elsewhere are missing values.
+
+    Raises:
+        UserError: If the header is missing, a cell is no number, or times are not in even steps; the message names the
+            line.
+    """
+    header, rows = _read_table(path)
+    if "path" in header:
+        return _read_index(path, header, rows)
+    if "id" in header and "time" in header:
+        return _read_long(header, rows)
+    return _read_wide(header, rows)
+
+
+def read_folder(path: Path) -> Sequences:
+    """Read `<path>/<class>/<name>.csv`: a row is a time step, a column a channel; a header is optional."""
+    files = sorted(path.glob("*/*.csv"))
+    if not files:
+        raise UserError(f"path must hold folders of .csv files, one folder a class, got {path} without */*.csv")
+    targets = [file.parent.name for file in files]
+    names = [file.relative_to(path).as_posix() for file in files]
+    return make_sequences([_read_one(file, name) for file, name in zip(files, names, strict=True)],
+                          y=np.array(targets), names=names)  # fmt: skip
+
+
+def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header, and each row with its line number."""
+    lines = read_lines(path)
+    rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if any(map(str.strip, row))]
+    if not rows:
+        raise UserError(f"{path.name} must hold a header and rows, got an empty file")
+    _, header = rows.pop(0)
+    header = [name.strip() for name in header]
+    if len(header) == 1 and ";" in header[0]:
+        raise UserError(f"{path.name} must part cells by commas, with decimal points, got ';' in the header")
+    if any(_is_number(name) for name in header[:2]) and all(_is_number(name) for name in header):
+        raise UserError(f"{path.name} must begin with a header, got numbers: {','.join(header)[:40]!r}")
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise UserError(f"columns must have names of their own, got {twice[0]!r} twice")
+    if not rows:
+        raise UserError(f"{path.name} must hold rows, got a header alone")
+    for number, row in rows:
+        if len(row) != len(header):
+            raise UserError(f"line {number} must have {len(header)} cells, as the header, got {len(row)}")
+    return header, rows
+
+
+def _read_wide(header: list[str], rows: list[tuple[int, list[str]]]) -> Sequences:
+    places = [place for place, name in enumerate(header) if name not in ("name", *DESCRIBING)]
+    arrays = []
+    for number, row in rows:
+        values = parse_numbers([row[place] for place in places], number)
+        filled = np.flatnonzero(~np.isnan(values))
+        if not filled.size:
+            raise UserError(f"line {number} must hold at least one value, got none")
+        arrays.append(values[: filled[-1] + 1])
+    describing = {name: [row[header.index(name)].strip() for _, row in rows] for name in header if name in DESCRIBING}
+    names = [row[header.index("name")].strip() for _, row in rows] if "name" in header else None
+    return _label(arrays, describing, names)
+
+
+def _read_long(header: list[str], rows: list[tuple[int, list[str]]]) -> Sequences:
+    channels = [place for place, name in enumerate(header) if name not in ("id", "time", *DESCRIBING)]
+    if not channels:
+        raise UserError("a long table must have a column for each channel, got id and time alone")
+    by_id: dict[str, list[tuple[int, list[str]]]] = {}
+    for number, row in rows:
+        by_id.setdefault(row[header.index("id")].strip(), []).append((number, row))
+    arrays: list[Array] = []
+    describing: dict[str, list[str]] = {name: [] for name in header if name in DESCRIBING}
+    for name, members in by_id.items():
+        _check_times(name, [(number, row[header.index("time")].strip()) for number, row in members])
+        arrays.append(
+            np.stack([parse_numbers([row[place] for place in channels], number) for number, row in members], 1)
+        )
+        for column, values in describing.items():
+            found = sorted({row[header.index(column)].strip() for _, row in members})
+            if len(found) > 1:
+                raise UserError(
+                    f"{column} must be the same in all rows of an id, got {found[0]!r} and {found[1]!r} for {name!r}"
+                )
+            values.append(found[0])
+    return _label(arrays, describing, list(by_id))
+
+
+def _read_index(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Sequences:
+    names = [row[header.index("path")].strip() for _, row in rows]
+    arrays = []
+    for (number, _), name in zip(rows, names, strict=True):
+        if not (file := path.parent / name).is_file():
+            raise UserError(f"line {number} must name a file, got {name!r} and there is no {file}")
+        arrays.append(_read_one(file, name))
+    return _label(arrays, {column: [row[header.index(column)].strip() for _, row in rows]
+                           for column in header if column in DESCRIBING}, names)  # fmt: skip
+
+
+def _read_one(path: Path, name: str) -> Array:
+    """Read one sequence `(C, L)`: a row a time step, a column a channel."""
+    rows = [(number, row) for number, row in enumerate(csv.reader(read_lines(path)), start=1) if row]
+    if rows and not any(_is_number(cell) or not cell.strip() for cell in rows[0][1]):
+        del rows[0]
+    if not rows:
+        raise UserError(f"{name} must hold at least one time step, got none")
+    for number, row in rows:
+        if len(row) != len(rows[0][1]):
+            raise UserError(f"{name}, line {number}, must have {len(rows[0][1])} cells, as the first, got {len(row)}")
+    try:
+        return np.stack([parse_numbers(row, number) for number, row in rows], axis=1)
+    except UserError as error:
+        raise UserError(f"{name}, {error}") from error
+
+
+def _label(arrays: list[Array], describing: dict[str, list[str]], names: list[str] | None) -> Sequences:
+    targets = describing.get(TARGET)
+    return make_sequences(
+        arrays,
+        y=None if targets is None else np.array(targets),
+        names=names,
+        split=describing.get(SPLIT),
+        group=describing.get(GROUP),
+    )
+
+
+def _check_times(name: str, times: list[tuple[int, str]]) -> None:
+    values = np.array([_parse_time(text, number) for number, text in times])
+    steps = np.diff(values)
+    if (backwards := np.flatnonzero(steps <= 0)).size:
+        raise UserError(
+            f"times must rise, got {times[backwards[0] + 1][1]!r} after {times[backwards[0]][1]!r} for {name!r}"
+        )
+    if steps.size and (uneven := np.flatnonzero(np.abs(steps - steps[0]) > 1e-3 * steps[0])).size:
+        raise UserError(
+            f"times must rise by equal steps, got a step of {steps[uneven[0]]:g} after {steps[0]:g} for {name!r} at "
+            f"line {times[uneven[0] + 1][0]}: resample the sequence first"
+        )
+
+
+def _parse_time(text: str, line: int) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            raise UserError(f"line {line} must hold a number or an ISO date as time, got {text[:40]!r}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

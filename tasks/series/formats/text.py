@@ -1,0 +1,40 @@
+"""Text files as lines and numbers; an error names the line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.data.sequences import Array
+from tasks.errors import UserError
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a UTF-8 file, with or without byte order mark, whatever ends its lines.
+
+    Raises:
+        UserError: If the file is of another encoding.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path.name} must be UTF-8 text, got byte {error.object[error.start]:#x} at {error.start}"
+        ) from error
+
+
+def parse_numbers(words: Sequence[str], line: int, *, missing: str = "") -> Array:
+    """Turn words into numbers; the word `missing` and `NaN` become NaN.
+
+    Raises:
+        UserError: If a word is no number.
+    """
+    try:
+        return np.array([np.nan if word.strip() == missing else float(word) for word in words], dtype=np.float64)
+    except ValueError:
+        for place, word in enumerate(words, start=1):
+            try:
+                np.nan if word.strip() == missing else float(word)
+            except ValueError:
+                raise UserError(f"line {line} must hold numbers, got {word.strip()[:40]!r} as value {place}") from None
+        raise

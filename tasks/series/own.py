@@ -1,0 +1,33 @@
+"""Sequences of the user's own, from a file or a folder."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.data.sequence_data_module import SequenceDataModule
+from tasks.data.sequences import Sequences
+from tasks.series.formats.reading import read_sequences
+
+
+class OwnSequences(SequenceDataModule):
+    """Sequences of the user's own.
+
+    Args:
+        path: A file (`.npz`, `.npy`, `.csv`, `.ts`, `.txt`, `.tsv`), or a folder that holds a folder of CSV files for
+            each class.
+        options: Those of `SequenceDataModule`.
+
+    Raises:
+        UserError: If the file cannot be read, or its data break a rule.
+    """
+
+    def __init__(self, *, path: Path, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = Path(path)
+
+    def read(self) -> Sequences:
+        """Read the file or the folder."""
+        return read_sequences(self.path)
+
+    def read_file(self, path: Path) -> Sequences:
+        """Read new sequences from a file of any of the formats."""
+        return read_sequences(path)
