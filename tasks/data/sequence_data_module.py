@@ -100,10 +100,14 @@ class SequenceDataModule(InMemoryDataModule):
     def read_samples(self, path: Path) -> dict[str, Tensor]:
         """Read new samples from one file, normalized as those of the training; one `(C, L)` each, by name."""
         sequences = self.read_file(path)
-        self._refuse_missing(sequences)
-        x = self._prepare(sequences.x)
+        x = self.prepare_new(sequences)
         alone = len(sequences) == 1 and sequences.names == ("0",)
         return {str(path) if alone else f"{path}:{name}": each for name, each in zip(sequences.names, x, strict=True)}
+
+    def prepare_new(self, sequences: Sequences) -> RaggedSequences:
+        """Normalize new sequences as those of the training."""
+        self._refuse_missing(sequences)
+        return self._prepare(sequences.x)
 
     def describe(self) -> dict[str, str]:
         """Return what the plan shows of the data."""
@@ -142,7 +146,7 @@ class SequenceDataModule(InMemoryDataModule):
             return dict(zip(SPLITS, parts, strict=True))
         names = np.array(sequences.split)
         rows = {split: torch.from_numpy(np.flatnonzero(names == split)) for split in SPLITS}
-        for split in ("train", "test"):
+        for split in ("train", "test") if self.needs_test_split else ("train",):
             if not len(rows[split]):
                 raise UserError(f"split must name sequences for {split}, got none")
         self._check_shared(sequences, contents)
@@ -189,6 +193,9 @@ class SequenceDataModule(InMemoryDataModule):
     splits_are_published = False
     """Whether others made the splits: equal sequences in two splits are then counted, not refused."""
 
+    needs_test_split = True
+    """Whether data with named splits must name a test split."""
+
     def _check_classes(self, y: Tensor, names: Sequence[str], rows: dict[str, Tensor]) -> None:
         if len(names) < 2:
             raise UserError(f"y must hold at least 2 classes, got {len(names)} ({names[0]!r})")
@@ -199,15 +206,16 @@ class SequenceDataModule(InMemoryDataModule):
 
     def _describe(self, sequences: Sequences, y: Tensor, rows: dict[str, Tensor]) -> dict[str, str]:
         lengths = sequences.x.lengths
-        described = {"lengths": f"{lengths.min()} to {lengths.max():,}, median {int(lengths.median()):,}"}
+        shortest, median, longest = (int(value) for value in (lengths.min(), lengths.median(), lengths.max()))
+        equal = shortest == longest
+        described = {"lengths": f"{longest:,} each" if equal else f"{shortest:,} to {longest:,}, median {median:,}"}
         if self.targets == "classes":
             counts = Counter(y[rows["train"]].tolist())
             most, fewest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-            described["balance"] = (
-                f"{counts[fewest]} ({self.class_names[fewest]}) to {counts[most]} ({self.class_names[most]}) a class "
-                "in training"
-            )
-        if len(lengths.unique()) > 1:
+            extremes = " to ".join(f"{counts[each]} ({self.class_names[each]})" for each in (fewest, most))
+            alike = counts[fewest] == counts[most]
+            described["balance"] = f"{counts[most] if alike else extremes} a class in training"
+        if not equal:
             train = lengths[rows["train"]]
             order = BatchOrder(
                 len(train), batch_size=self.batch_size, seed=self.seed, lengths=train if self.bucket_by_length else None

@@ -69,7 +69,8 @@ class Run:
             shape = "ids (B, L)" if ids else f"(B, {channels}, {', '.join(f'S{n}' for n in range(1, axes + 1))})"
             raise UserError(f"x must have the shape {shape}, got {tuple(x.shape)}")
         outputs = self.model(x, lengths=lengths)
-        return outputs.softmax(dim=1) if "probability" in self.model.head.predictions(outputs) else outputs
+        probabilities = getattr(self.model.head, "probabilities", None)
+        return outputs if probabilities is None else probabilities(outputs)
 
 
 def load_run(path: str | Path) -> Run:

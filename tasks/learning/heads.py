@@ -4,7 +4,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, l1_loss, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss
 
 from hyperseq.functional import spatial_mean
 from tasks.errors import UserError
@@ -104,8 +104,65 @@ class ClassificationHead(nn.Module):
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
         """Return the class with the highest score, and the probability that the model gives to it."""
-        probability, predicted = outputs.softmax(dim=1).max(dim=1)
+        probability, predicted = self.probabilities(outputs).max(dim=1)
         return {"predicted": predicted, "probability": probability}
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probability of each class, `(B, num_classes)`."""
+        return outputs.softmax(dim=1)
+
+
+class MultiLabelHead(nn.Module):
+    """Mean over the filled positions, then one linear layer; each label is a yes-or-no answer of its own.
+
+    Targets are 0 or 1, `(B, num_labels)` of `float32`. Trained by the mean binary cross entropy.
+
+    Args:
+        in_channels: Channels of the features.
+        num_labels: Labels to score; the command takes `num_classes` of the data.
+        threshold: A label is predicted from this probability on, between 0 and 1.
+    """
+
+    def __init__(self, in_channels: int, num_labels: int, *, threshold: float = 0.5) -> None:
+        super().__init__()
+        if not 0 < threshold < 1:
+            raise UserError(f"threshold must lie between 0 and 1, got {threshold}")
+        self.linear, self.threshold = nn.Linear(in_channels, num_labels), threshold
+
+    def forward(self, features: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Return logits `(B, num_labels)` of features `(B, C, *S)`."""
+        return self.linear(spatial_mean(features, lengths=lengths))
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean binary cross entropy."""
+        return binary_cross_entropy_with_logits(outputs, self._check(targets))
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return F1 over all answers, `2 TP / (2 TP + FP + FN)`, the share of right answers, and the cross entropy."""
+        targets = self._check(targets).to(outputs.dtype)
+        predicted = self.predictions(outputs)["predicted"].to(outputs.dtype)
+        found, wrong = (predicted * targets).sum(), (predicted - targets).abs().sum()
+        # Nothing to find and nothing found is right.
+        f1 = torch.where(found + wrong > 0, 2 * found / (2 * found + wrong).clamp(min=1), torch.ones_like(found))
+        loss = binary_cross_entropy_with_logits(outputs, targets)
+        right = 1 - wrong / targets.numel()
+        return {"f1": f1, "label_accuracy": right, "binary_cross_entropy": loss, "score": -loss}
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Return 1 for each label from the threshold on, and the probability of each label."""
+        probability = self.probabilities(outputs)
+        return {"predicted": (probability >= self.threshold).long(), "probability": probability}
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probability of each label, `(B, num_labels)`; they need not sum to 1."""
+        return outputs.sigmoid()
+
+    def _check(self, targets: Tensor) -> Tensor:
+        wanted = (len(targets), self.linear.out_features)
+        if not targets.is_floating_point() or targets.shape != wanted or not ((targets == 0) | (targets == 1)).all():
+            found = f"{tuple(targets.shape)} of {str(targets.dtype).removeprefix('torch.')}"
+            raise UserError(f"y must be 0 or 1, (B, {wanted[1]}) of float32, with MultiLabelHead, got {found}")
+        return targets
 
 
 class RegressionHead(nn.Module):

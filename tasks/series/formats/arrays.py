@@ -21,7 +21,8 @@ def read_npz(path: Path) -> Sequences:
         UserError: If an array is missing, has another name, or holds Python objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file that it opened itself open if it is no archive.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise UserError(f"{path.name} must hold named arrays, as np.savez writes them, got one array")
             if "x" not in file.files:

@@ -136,7 +136,7 @@ def test_what_may_be_missing_gets_its_usual_value():
         ("size", 3, "size must be a tuple of 1 positive integers, one for each of num_spatial_dims, got 3"),
         ("size", (3, 3), "size must be a tuple of 1 positive integers, one for each of num_spatial_dims, got (3, 3)"),
         ("size", (0,), "size must be a tuple of 1 positive integers, one for each of num_spatial_dims, got (0,)"),
-        ("selected_on", "val", "selected_on must be 'validation' or 'test', got 'val'"),
+        ("selected_on", "val", "selected_on must be 'validation', 'test' or 'last', got 'val'"),
         ("num_tokens", 0, "num_tokens must be None or a positive integer, got 0"),
         ("split_seed", "a", "split_seed must be None or an integer, got 'a'"),
         ("sample_names", "abc", "sample_names must be None or one text a sample, got 'abc'"),
