@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from tasks.errors import UserError
+
 NEEDED = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
 
 HELP = """usage: hyperseq VERB [options]
@@ -14,7 +16,7 @@ HELP = """usage: hyperseq VERB [options]
   fit        train, then test the best weights; leaves runs/<name>/<number>/
   validate   score the weights of a run on the validation split
   test       score the weights of a run on the test split
-  predict    write the predictions of a run into a new file
+  predict    predict new files, without labels, by a trained run
   results    the table of what runs reached
   publish    keep the results of runs in results/, and their table in the README
   data       fetch and verify a data set
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'hyperseq: needs {", ".join(missing)}: pip install "hyperseq[train]"', file=sys.stderr)
         return 2
     try:
-        if other := {"results": _results, "publish": _publish, "data": _data}.get(words[0]):
+        if other := {"predict": _predict, "results": _results, "publish": _publish, "data": _data}.get(words[0]):
             other(words[1:])
         else:
             _train(words)
@@ -64,10 +66,51 @@ def _train(words: list[str]) -> None:
             TrainingCLI(words)
         except Exception as error:
             if isinstance(error, FAILURES) or is_own_check(error):
-                print(f"hyperseq: error: {' '.join(str(error).split())}", file=sys.stderr)
+                _say_error(error)
             else:
                 traceback.print_exc()
             raise SystemExit(1) from error
+
+
+def _predict(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        "hyperseq predict",
+        description="Predict new files, without labels, by the best weights of a run. The data set is not read.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="a run folder, such as runs/digits/1")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file to write; by default it is printed")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file that the data module can read")
+    options = parser.parse_args(words)
+
+    from tasks.estimators.predict_files import predict_files
+    from tasks.estimators.run import load_run
+    from tasks.runs.run_folder import write_text
+    from tasks.training.prediction_table import format_csv
+
+    unread: list[Path] = []
+
+    def report(file: Path, error: Exception) -> None:
+        unread.append(file)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        _say_error(f"{file}: {reason}")
+
+    try:
+        columns = predict_files(load_run(options.run), options.files, report=report)
+        if columns:
+            text = format_csv([list(columns), *zip(*columns.values(), strict=True)])
+            if options.out:
+                write_text(options.out, text)
+            else:
+                print(text, end="")
+    except (UserError, OSError) as error:
+        _say_error(error)
+        raise SystemExit(1) from error
+    raise SystemExit(1 if unread else 0)
+
+
+def _say_error(reason: object) -> None:
+    print(f"hyperseq: error: {' '.join(str(reason).split())}", file=sys.stderr)
 
 
 def _results(words: list[str]) -> None:
@@ -83,7 +126,7 @@ def _results(words: list[str]) -> None:
     try:
         groups = find_groups(options.paths)
     except ValueError as error:
-        print(f"hyperseq: error: {error}", file=sys.stderr)
+        _say_error(error)
         raise SystemExit(2) from error
     print_results(make_console(), groups, every_run=options.all)
 
@@ -101,7 +144,7 @@ def _publish(words: list[str]) -> None:
     try:
         written = publish(parser.parse_args(words).runs, checkout=Path.cwd())
     except ValueError as error:
-        print(f"hyperseq: error: {error}", file=sys.stderr)
+        _say_error(error)
         raise SystemExit(2) from error
     for path in written:
         print(path)
@@ -111,7 +154,6 @@ def _data(words: list[str]) -> None:
     from tasks.console import make_console
     from tasks.data.data_set import find_data_sets
     from tasks.data.prepare import check, prepare
-    from tasks.errors import UserError
 
     data_sets = find_data_sets()
     parser = argparse.ArgumentParser("hyperseq data", description="The public data sets on disk.")
@@ -131,7 +173,7 @@ def _data(words: list[str]) -> None:
         else:
             right = check(data_set, root=options.root, console=console)
     except (UserError, OSError) as error:
-        print(f"hyperseq: error: {error}", file=sys.stderr)
+        _say_error(error)
         raise SystemExit(1) from error
     raise SystemExit(0 if right else 1)
 

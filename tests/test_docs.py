@@ -9,6 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -136,6 +137,7 @@ class Reader:
         shutil.copytree(ROOT / "configs", folder / "configs")
         for write in WRITERS:
             write(folder / "data")
+        np.save(folder / "new.npy", np.full((2, 8, 8), 7))
 
     def follow(self, words):
         program = Path(words[0]).name if words[0].startswith(".venv/bin/") else words[0]

@@ -77,7 +77,10 @@ def test_the_document_works_from_top_to_bottom(own_folder):
     listed = set(re.findall(r"^\| `(.*?)` \|", section(TEXT, "Train, test, predict"), flags=re.MULTILINE))
     listed = {name for names in listed for name in names.split("`, `")}
     left = {str(path.relative_to("runs/gru/1")) for path in Path("runs/gru/1").rglob("*") if path.is_file()}
-    assert left == listed - {"error.txt"} | {"predictions-1.csv"}
+    assert left == listed - {"error.txt"}
+    names_and_classes = [line.split(",")[:2] for line in Path("new.csv").read_text().splitlines()]
+    assert [name for name, _ in names_and_classes] == ["name", "sequences/fast/000.csv", "sequences/slow/000.csv"]
+    assert {name for _, name in names_and_classes[1:]} <= {"fast", "slow"}
     assert names["run"].class_names == ("fast", "slow")
     assert names["probabilities"].shape == (16, 2)
 
@@ -90,7 +93,7 @@ def test_every_block_of_code_is_a_file_a_command_or_python_that_runs():
             yaml.safe_load(code)
 
 
-@pytest.mark.parametrize(("name", "most"), [("gru.py", 25), ("recordings.py", 40)])
+@pytest.mark.parametrize(("name", "most"), [("gru.py", 25), ("recordings.py", 50)])
 def test_a_network_and_a_data_module_are_short(name, most):
     assert len(files()[name].splitlines()) <= most
 

@@ -1,13 +1,16 @@
 """Handwritten digits: 1,797 real 8x8 images, read pixel by pixel as a sequence, or as images."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from sklearn.datasets import load_digits
+from torch import Tensor
 
 from tasks.data.batches import TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import stratified_split
+from tasks.images.files import read_images
 from tasks.images.inputs import compute_input_size
 
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -39,8 +42,16 @@ class Digits(InMemoryDataModule):
         if not self.learnt:
             std, mean = torch.std_mean(pixels[rows[0]], correction=0)
             self.learnt = {"mean": mean.item(), "std": std.item()}
-        images = ((pixels - self.learnt["mean"]) / self.learnt["std"]).float().reshape(-1, self.in_channels, *self.size)
+        images = self._standardize(pixels)
         return {
             split: TensorBatches(x=images[index], y=labels[index].long(), index=index)
             for split, index in zip(SPLITS, rows, strict=True)
         }
+
+    def read_samples(self, path: Path) -> dict[str, Tensor]:
+        """Read new 8x8 images, as `read_images` does; values are those of scikit-learn, from 0 to 16."""
+        samples = read_images(path, channels=self.in_channels, largest=16, side=8)
+        return {name: self._standardize(pixels)[0] for name, pixels in samples.items()}
+
+    def _standardize(self, pixels: Tensor) -> Tensor:
+        return ((pixels - self.learnt["mean"]) / self.learnt["std"]).float().reshape(-1, self.in_channels, *self.size)

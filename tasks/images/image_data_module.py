@@ -10,6 +10,7 @@ from torch import Tensor
 from tasks.data.batches import Batch, TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
+from tasks.images.files import read_images
 from tasks.images.inputs import Inputs
 from tasks.images.published.labelled_images import ReadImages, concatenate
 
@@ -76,6 +77,11 @@ class ImageDataModule(InMemoryDataModule):
             transform = partial(_transform, inputs=self.inputs, augmentation=augmentation)
             splits[split] = TensorBatches(x=pixels[index], y=labels[index], index=index, transform=transform)
         return splits
+
+    def read_samples(self, path: Path) -> dict[str, Tensor]:
+        """Read new square images, as `read_images` does; values are from 0 to 255, and images are resized to fit."""
+        samples = read_images(path, channels=len(self.inputs.normalization.mean), largest=255)
+        return {name: self.inputs(pixels[None])[0] for name, pixels in samples.items()}
 
 
 def _transform(batch: Batch, epoch: int, *, inputs: Inputs, augmentation: Callable[..., Tensor] | None) -> Batch:

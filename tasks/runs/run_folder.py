@@ -89,13 +89,13 @@ class RunFolder:
         words = ["hyperseq", verb, "--config", str(self.config)]
         return shlex.join(words + (["--ckpt_path", str(self.checkpoint(checkpoint))] if checkpoint else []))
 
+    def predict_command(self) -> str:
+        """Return the command that predicts new files; the files follow."""
+        return shlex.join(["hyperseq", "predict", "--run", str(self.path)])
+
     def checkpoint(self, name: str) -> Path:
         """Return the path of the `best` or `last` checkpoint, whether it exists or not."""
         return self.path / "checkpoints" / f"{name}.ckpt"
-
-    def next_predictions(self) -> Path:
-        """Name the next free file for predictions made after the training."""
-        return next(path for number in count(1) if not (path := self.path / f"predictions-{number}.csv").exists())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

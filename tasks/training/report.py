@@ -1,7 +1,5 @@
 """What a finished training leaves behind: test of the best weights, files, and the table of it all."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from tasks.runs.provenance import describe_environment
 from tasks.runs.run_folder import RunFolder, write_json, write_text
 from tasks.training.callbacks.epoch_log import read_rows
 from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
+from tasks.training.prediction_table import format_csv, write_predictions
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ class Report:
         test = Score.of(table, self.model.head)
 
         # Numbers first: a picture that fails costs no result.
-        write_predictions(self.run.predictions, table, self.model.head, self.data.sample_names)
+        names = {"class_names": self.data.class_names, "sample_names": self.data.sample_names}
+        write_predictions(self.run.predictions, table, self.model.head, **names)
         counts = count_confusions(table, self.model.head, self.data.num_classes)
         if counts is not None:
             write_confusion_matrix(self.run.confusion_matrix, counts, class_names=self.data.class_names)
@@ -87,8 +87,9 @@ class Report:
         for path in sorted(path for path in self.run.path.rglob("*") if path.is_file()):
             console.print(f"  {path}")
         console.print("\nNext:")
-        for verb in ("test", "predict"):
-            console.print(f"  {self.run.command(verb)}")
+        console.print(f"  {self.run.command('test')}")
+        if hasattr(self.data, "read_samples"):
+            console.print(f"  {self.run.predict_command()} FILE...")
 
     def _results(self, val: Score | None, test: Score, epochs: dict[str, int]) -> dict[str, Any]:
         right = {"correct": test.correct, "interval_95": test.interval} if test.interval else {}
@@ -118,19 +119,6 @@ class Report:
         }
 
 
-def write_predictions(path: Path, table: Predictions, head: Any, sample_names: Sequence[str] | None = None) -> None:
-    """Write one line a sample: `index`, `name`, `true`, and the columns of the head.
-
-    `sample_names` holds one name for each sample of the whole data set, or is `None`: then there is no `name`.
-    """
-    columns: dict[str, list[Any]] = {"index": table.index.tolist()}
-    if sample_names is not None:
-        columns["name"] = [sample_names[index] for index in columns["index"]]
-    for name, values in {"true": table.targets, **head.predictions(table.outputs)}.items():
-        columns |= _plain_columns(name, values)
-    _write_csv(path, [list(columns), *zip(*columns.values(), strict=True)])
-
-
 def count_confusions(table: Predictions, head: Any, num_classes: int) -> Tensor | None:
     """Count the samples of each pair of true and predicted class, `(num_classes, num_classes)`, true classes in rows.
 
@@ -146,7 +134,7 @@ def count_confusions(table: Predictions, head: Any, num_classes: int) -> Tensor 
 def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
     """Write a confusion matrix with its class names."""
     rows = [[name, *row] for name, row in zip(class_names, counts.tolist(), strict=True)]
-    _write_csv(path, [["true \\ predicted", *class_names], *rows])
+    write_text(path, format_csv([["true \\ predicted", *class_names], *rows]))
 
 
 def print_scores(console: Console, scores: dict[str, Score], *, selected_on: str) -> None:
@@ -176,19 +164,3 @@ def _cells(score: Score, chosen: str) -> Iterator[tuple[str, str]]:
         yield "n", f"{score.num_samples}"
     for name, value in others:
         yield name.replace("_", " "), f"{value:.4f}"
-
-
-def _plain_columns(name: str, values: Tensor) -> dict[str, list[Any]]:
-    if values.dim() > 1:
-        return {f"{name}_{number}": _plain(column) for number, column in enumerate(values.flatten(1).unbind(1), 1)}
-    return {name: _plain(values)}
-
-
-def _plain(values: Tensor) -> list[Any]:
-    return [f"{value:.7g}" for value in values.tolist()] if values.is_floating_point() else values.tolist()
-
-
-def _write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(path, text.getvalue())

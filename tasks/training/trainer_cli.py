@@ -1,4 +1,4 @@
-"""`fit`, `validate`, `test` and `predict`: LightningCLI, with one folder a run and no surprises."""
+"""`fit`, `validate` and `test`: LightningCLI, with one folder a run and no surprises."""
 
 import signal
 import sys
@@ -25,6 +25,7 @@ from tasks.learning.score import Score
 from tasks.runs.checkpoints import checkpoint_callbacks, find_checkpoint, load_weights, read_checkpoint
 from tasks.runs.provenance import describe_checkout
 from tasks.runs.run_folder import RunFolder, write_text
+from tasks.training.callbacks.data_description import DescribeData
 from tasks.training.callbacks.epoch_log import EpochLog
 from tasks.training.callbacks.epoch_seeding import EpochSeeding
 from tasks.training.callbacks.learning_rates import LearningRates
@@ -33,7 +34,7 @@ from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.training_clock import TrainingClock
 from tasks.training.cli_parser import OneLineParser, collect_typed_keys
 from tasks.training.own_modules import add_import_folders, choose_import_folders
-from tasks.training.report import Report, print_scores, write_predictions
+from tasks.training.report import Report, print_scores
 
 # These values come from the data or from seed_everything. A config must not set them.
 LINKS = {
@@ -60,7 +61,7 @@ FAILURES = (UserError, NonFiniteLossError, MisconfigurationException)
 """What a user can cause and one line can tell; anything else keeps its traceback."""
 
 OURS, PASSED_THROUGH = {"hyperseq", "tasks"}, {"jsonargparse", "pytorch_lightning", "lightning_fabric", "torch"}
-BY_VERB = {"fit": SPLITS, "validate": ("val",), "test": ("test",), "predict": ("test",)}
+BY_VERB = {"fit": SPLITS, "validate": ("val",), "test": ("test",)}
 
 
 class TrainingCLI(LightningCLI):
@@ -85,6 +86,11 @@ class TrainingCLI(LightningCLI):
             load_from_checkpoint_support=False,
             args=args,
         )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Name the verbs; `hyperseq predict` has a parser of its own."""
+        return {verb: LightningCLI.subcommands()[verb] for verb in BY_VERB}
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the seed."""
@@ -171,6 +177,7 @@ class TrainingCLI(LightningCLI):
         self.checkout = describe_checkout()
         callbacks += [
             _BeginRun(self, run),
+            DescribeData(),
             LearningRates(),
             Plan(self.console, run, [str(file.relative) for file in options.config or []]),
             EpochSeeding(options.seed_everything),
@@ -222,17 +229,6 @@ class TrainingCLI(LightningCLI):
     def test(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Print the score on the test split."""
         self._evaluate("test", model, datamodule)
-
-    def predict(self, model: Classifier, datamodule: Any, **options: Any) -> None:
-        """Write predictions into a new file."""
-        assert self.checkpoint is not None
-        load_weights(model, self.checkpoint)
-        self.trainer.predict(model, dataloaders=datamodule.test_dataloader(), return_predictions=False)
-        # If the checkpoint lies outside a run folder, the predictions go to the current folder.
-        path = (RunFolder.owner(self.checkpoint) or RunFolder(Path())).next_predictions()
-        table = model.join_predictions()
-        write_predictions(path, table, model.head, datamodule.sample_names)
-        self.console.print(f"{len(table)} predictions written to {path}")
 
     def plain_config(self) -> dict[str, Any]:
         """Return all options as plain values, without those that resume: every verb reads the file of a run."""

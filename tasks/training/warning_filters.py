@@ -22,8 +22,6 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             # With `run.compile`, the transforms stay calls of torch.
             warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
-            # The module keeps its predictions until the evaluation ends.
-            warnings.filterwarnings("ignore", message="predict returned None")
             # A run is resumed in its own folder.
             warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
             yield

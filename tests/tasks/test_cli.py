@@ -127,8 +127,8 @@ def test_the_end_names_the_score_every_file_and_the_next_commands(trained):
     assert re.search(rf"test +│ +{100 * told['accuracy']:.2f}% │ +{told['correct']} │ 360 │ [\d.]+% to [\d.]+%", end)
     for path in files(trained.folder).values():
         assert str(path) in end
-    for verb in ("test", "predict"):
-        assert f"hyperseq {verb} --config {trained.folder / 'config.yaml'}" in end
+    assert f"hyperseq test --config {trained.folder / 'config.yaml'}" in end
+    assert f"hyperseq predict --run {trained.folder} FILE" in end
 
 
 def test_a_clean_run_says_nothing_else(trained):
@@ -174,19 +174,7 @@ def test_a_checkpoint_is_named_or_given_as_a_path(trained, name):
     assert named.out == hyperseq("test", "--config", config, "--ckpt_path", path).out
 
 
-def test_predict_writes_a_new_file_each_time(tmp_path):
-    fit(tmp_path)
-    run = tmp_path / "digits/1"
-    before = contents(run)
-    for number in (1, 2):
-        answer = hyperseq("predict", "--config", run / "config.yaml")
-        path = run / f"predictions-{number}.csv"
-        assert answer.code == 0 and str(path) in answer.out
-        assert path.read_bytes() == before["predictions.csv"]
-    assert {name: content for name, content in contents(run).items() if name in before} == before
-
-
-@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+@pytest.mark.parametrize("verb", ["validate", "test"])
 @pytest.mark.parametrize("words", [(), ("--ckpt_path=last",), ("--ckpt_path=nowhere.ckpt",)])
 def test_untrained_weights_are_never_evaluated(verb, words):
     answer = hyperseq(verb, "--config", DIGITS, *words)

@@ -1,11 +1,13 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from tasks.errors import UserError
 from tasks.estimators import load_run
+from tasks.images.digits import Digits
 from tests.tasks.command import fit, hyperseq
 
 OWN = """
@@ -53,12 +55,16 @@ def test_the_model_predicts_what_the_run_predicted(trained):
     assert run.class_names == tuple("0123456789") and not run.model.training
 
 
-def test_data_are_read_when_they_are_asked_for_and_the_random_numbers_stay(trained):
+def test_data_are_read_when_they_are_asked_for_and_the_random_numbers_stay(trained, tmp_path, monkeypatch):
     torch.manual_seed(5)
     wanted = torch.rand(1)
+    np.save(tmp_path / "one.npy", np.ones((8, 8)))
     torch.manual_seed(5)
-    run = load_run(trained.folder)
-    assert not run._data.splits and len(run.class_names) == 10
+    with monkeypatch.context() as patch:
+        patch.setattr(Digits, "read_splits", lambda self: pytest.fail("the data set was read"))
+        run = load_run(trained.folder)
+        (sample,) = run.read_samples(tmp_path / "one.npy").values()
+        assert run.predict(sample[None]).shape == (1, len(run.class_names)) == (1, 10)
     assert torch.equal(torch.rand(1), wanted)
     assert run.data.split_sizes["test"] == 360 and run.data.learnt
 
@@ -80,6 +86,25 @@ def test_inputs_of_a_wrong_shape_are_refused(trained, shape):
     message = f"x must have the shape (B, 1, S1), got {shape}"
     with pytest.raises(UserError, match=re.escape(message)):
         load_run(trained.folder).predict(torch.randn(shape))
+
+
+def test_inputs_that_are_not_finite_are_refused(trained):
+    with pytest.raises(UserError, match="x must be finite, got NaN or infinity"):
+        load_run(trained.folder).predict(torch.full((1, 1, 64), torch.nan))
+
+
+def test_a_run_of_an_earlier_version_is_refused(trained, tmp_path):
+    run = shutil.copytree(trained.folder, tmp_path / "old")
+    checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    torch.save({name: value for name, value in checkpoint.items() if name != "data"}, run / "checkpoints/best.ckpt")
+    with pytest.raises(UserError, match="path must be a run of this version, got .*, whose checkpoint has no data"):
+        load_run(run)
+
+
+def test_a_data_module_that_reads_no_files_is_named(trained, monkeypatch):
+    monkeypatch.delattr(Digits, "read_samples")
+    with pytest.raises(UserError, match=r"Digits must have a method read_samples\(path\) to read files, got none"):
+        load_run(trained.folder).read_samples("new.npy")
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path, trained):

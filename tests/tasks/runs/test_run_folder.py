@@ -33,9 +33,3 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
         write_json(path, {"accuracy": 0.5, "device": object()})
     assert json.loads(path.read_text()) == {"accuracy": 1.0}
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
-
-
-def test_predictions_get_the_next_free_file(tmp_path):
-    run = RunFolder(tmp_path)
-    run.next_predictions().touch()
-    assert run.next_predictions().name == "predictions-2.csv"

@@ -1,8 +1,10 @@
 """Sequences of 5 to 30 steps whose mean is above or below zero."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tasks.data.batches import TensorBatches
 from tasks.data.data_module import InMemoryDataModule
@@ -29,3 +31,6 @@ class RaggedData(InMemoryDataModule):
             split: TensorBatches(x=[x[i] for i in chosen], y=y[list(chosen)], index=torch.tensor(list(chosen)))
             for split, chosen in rows.items()
         }
+
+    def read_samples(self, path: Path) -> dict[str, Tensor]:
+        return {str(path): torch.load(path, weights_only=True)}

@@ -1,0 +1,62 @@
+"""Predictions as a table for people: names of samples and classes, and a truth only where one is known."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.learning.predictions import Predictions
+from tasks.runs.run_folder import write_text
+
+Columns = dict[str, list[Any]]
+
+
+def write_predictions(
+    path: Path,
+    table: Predictions,
+    head: Any,
+    *,
+    class_names: Sequence[str],
+    sample_names: Sequence[str] | None = None,
+) -> None:
+    """Write one line a sample: `index`, `name`, `true`, and the columns of the head.
+
+    `sample_names` holds one name for each sample of the whole data set, or is `None`: then there is no `name`.
+    """
+    columns: Columns = {"index": table.index.tolist()}
+    if sample_names is not None:
+        columns["name"] = [sample_names[index] for index in columns["index"]]
+    predicted = head.predictions(table.outputs)
+    columns |= name_columns({"true": table.targets, **predicted}, class_names=class_names)
+    write_text(path, format_csv([list(columns), *zip(*columns.values(), strict=True)]))
+
+
+def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str]) -> Columns:
+    """Turn tensors with one entry a sample into columns; classes in `true` and `predicted` become their names.
+
+    A tensor `(N, K)` becomes the columns `name_1` to `name_K`.
+    """
+    columns: Columns = {}
+    for name, values in tensors.items():
+        if values.dim() > 1:
+            columns |= {f"{name}_{number}": _plain(column) for number, column in enumerate(values.flatten(1).mT, 1)}
+        elif name in ("true", "predicted") and values.dtype == torch.int64:
+            columns[name] = [class_names[position] for position in values.tolist()]
+        else:
+            columns[name] = _plain(values)
+    return columns
+
+
+def format_csv(rows: Sequence[Sequence[Any]]) -> str:
+    """Return the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _plain(values: Tensor) -> list[Any]:
+    return [f"{value:.7g}" for value in values.tolist()] if values.is_floating_point() else values.tolist()
