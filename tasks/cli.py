@@ -115,12 +115,16 @@ def _say_error(reason: object) -> None:
 
 def _results(words: list[str]) -> None:
     from tasks.console import make_console
-    from tasks.results.runs_table import find_groups, print_results
+    from tasks.results.formats import FORMATS, format_results, print_results
+    from tasks.results.runs_table import find_groups
 
     parser = argparse.ArgumentParser("hyperseq results", description="The table of what runs reached.")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a run folder, or a folder of runs")
     parser.add_argument(
         "--all", action="store_true", help="every run and their mean, not only the newest finished run of each name"
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="text to paste, or to be read by a program"
     )
     options = parser.parse_args(words)
     try:
@@ -128,7 +132,10 @@ def _results(words: list[str]) -> None:
     except ValueError as error:
         _say_error(error)
         raise SystemExit(2) from error
-    print_results(make_console(), groups, every_run=options.all)
+    if options.format:
+        print(format_results(groups, every_run=options.all, to=options.format), end="")
+    else:
+        print_results(make_console(), groups, every_run=options.all)
 
 
 def _publish(words: list[str]) -> None:

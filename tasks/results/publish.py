@@ -9,20 +9,15 @@ import yaml
 
 from tasks.errors import UserError
 from tasks.results.readme_table import readme_with_table
+from tasks.runs.options import Options, drop_run_specific, flatten
 from tasks.runs.run_folder import RunFolder, write_json, write_text
-from tasks.training.resolved_config import flatten, read_options
+from tasks.training.resolved_config import read_options
 
 Record = dict[str, Any]
-Options = dict[str, Any]
 
 REQUIRED_KEYS = ("metric", "n", "selected_on", "input_shape", "parameters", "seconds", "split", "versions", "commit",
                  "dirty", "device", "torch_threads", "resumed")  # fmt: skip
 RESULTS, CONFIGS, README = "results", "configs", "README.md"
-# Two runs that differ in these options alone measure the same thing.
-LEFT_OUT = re.compile(
-    r"seed_everything|run\.(root|num_threads|import_from)|data\.init_args\.(root|num_workers)"
-    r"|trainer\.(accelerator|default_root_dir|enable_progress_bar)"
-)
 
 
 def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
@@ -39,7 +34,7 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
             raise UserError(f"publish must be called in the root of a checkout, got {checkout} without {name}")
     options = [_own_options(path) for path in runs]
     configs = {name: _find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
-    wanted = {name: _drop_run_specific(dict(flatten(read_options(config)))) for name, config in configs.items()}
+    wanted = {name: drop_run_specific(dict(flatten(read_options(config)))) for name, config in configs.items()}
     written: dict[Path, Record] = {}
     for path, own in zip(runs, options, strict=True):
         name = own["run.name"]
@@ -61,7 +56,7 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
 
 
 def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) -> Record:
-    options = _drop_run_specific(own)
+    options = drop_run_specific(own)
     record = {
         "task": own["run.name"],
         "config": config,
@@ -107,10 +102,6 @@ def _find_config(name: str, *, checkout: Path) -> Path:
     return found[0]
 
 
-def _drop_run_specific(options: Options) -> Options:
-    return {name: value for name, value in options.items() if not LEFT_OUT.fullmatch(name) and not _holds_path(value)}
-
-
 def _own_options(path: Path) -> Options:
     config = RunFolder(path).config
     if not config.is_file():
@@ -120,14 +111,6 @@ def _own_options(path: Path) -> Options:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def _holds_path(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_path, value.values()))
-    if isinstance(value, list):
-        return any(map(_holds_path, value))
-    return isinstance(value, str) and (Path(value).is_absolute() or value.startswith("~"))
 
 
 def _name_of_error(text: str) -> str:

@@ -1,25 +1,28 @@
-"""The table of what runs reached, read from their `results.json`."""
+"""What runs reached, read from their folders: runs that differ in more than the seed are never averaged."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from tasks.errors import UserError
-from tasks.results.summary import SELECTED_ON_TEST, Summary, distinct, mark, mean_and_spread, metric
+from tasks.results.summary import Summary, distinct, mark, mean_and_spread, metric
+from tasks.runs.options import drop_run_specific, find_differences, flatten
 from tasks.runs.run_folder import RunFolder
 
-COLUMNS = ("task", "run", "parameters", "best val", "test", "n", "seconds", "seed")
+COLUMNS = ("run", "parameters", "best val", "test", "n", "seconds", "seed")
 
 Run = dict[str, Any]
 """Content of `results.json`, and the `folder`; of a run without results `task`, `seed`, `state` and `folder`."""
 
+Row = dict[str, str]
+"""One line of the table: cells by column. `differs` is there where runs of one name have different options."""
+
 
 def find_groups(paths: list[Path]) -> list[list[Run]]:
-    """Return the runs by group, oldest first in each; a path is a run folder, a folder of runs, or a folder of such.
+    """Return the runs by name, oldest first in each; a path is a run folder, a folder of runs, or a folder of such.
 
     Raises:
         UserError: If a path holds no run.
@@ -31,24 +34,52 @@ def find_groups(paths: list[Path]) -> list[list[Run]]:
         if found is None:
             raise UserError(f"PATH must be a run folder or a folder of runs, got {path}")
         for config in found:
-            groups.setdefault(config.parent.parent, []).append(_read(config.parent))
+            runs = groups.setdefault(config.parent.parent, [])
+            if all(run["folder"] != config.parent for run in runs):
+                runs.append(_read(config.parent))
     return [sorted(runs, key=_number) for runs in groups.values()]
 
 
-def print_results(console: Console, groups: list[list[Run]], *, every_run: bool) -> None:
-    """Print every run and the summary of each group, or only the newest finished run of each group."""
-    table = Table(*COLUMNS)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    shown = groups if every_run else [[_newest(runs)] for runs in groups]
-    for runs in shown:
-        for run in runs:
-            table.add_row(*_cells(run))
-        if every_run:
-            table.add_row(*_summary(runs), style="bold", end_section=True)
-    console.print(table)
-    if any(map(mark, (run for runs in shown for run in runs))):
-        console.print(SELECTED_ON_TEST)
+def find_newest(runs: Sequence[Run]) -> Run:
+    """Return the newest finished run of one name; without one, the newest."""
+    return next((run for run in reversed(runs) if "state" not in run), runs[-1])
+
+
+def list_newest(groups: Sequence[Sequence[Run]]) -> list[Row]:
+    """Return a row for the newest finished run of each name; without one, for the newest."""
+    return [_run_row(find_newest(runs)) for runs in groups]
+
+
+def list_all(groups: Sequence[Sequence[Run]]) -> list[list[Row]]:
+    """Return one section for each set of runs that differ in the seed alone: a row a run, then their mean."""
+    sections = []
+    for runs in groups:
+        alike = split_by_options(runs)
+        differences = find_differences([_options(section[0]) for section in alike])
+        for section, differs in zip(alike, differences, strict=True):
+            rows = [*map(_run_row, section), _mean_row(section)]
+            told = ", ".join(f"{name} {'none' if value is None else value}" for name, value in differs.items())
+            sections.append([{**row, "differs": told} if differs else row for row in rows])
+    return sections
+
+
+def split_by_options(runs: Sequence[Run]) -> list[list[Run]]:
+    """Split runs of one name into those that differ in the seed alone; a resumed run differs from others."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(json.dumps(_options(run), sort_keys=True, default=str), []).append(run)
+    return list(alike.values())
+
+
+def describe_groups(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
+    """Return what `list_all` shows as numbers, ready for JSON."""
+    described = []
+    for runs in groups:
+        alike = split_by_options(runs)
+        for section, differs in zip(alike, find_differences([_options(each[0]) for each in alike]), strict=True):
+            numbers = [_describe_run(run) for run in section]
+            described.append({"task": runs[0]["task"], "differs": differs, "runs": numbers})
+    return described
 
 
 def _read(folder: Path) -> Run:
@@ -57,33 +88,49 @@ def _read(folder: Path) -> Run:
         return {**json.loads(run.results.read_text(encoding="utf-8")), "folder": folder}
     config = yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
     state = "failed" if run.error.is_file() else "incomplete"
-    return {"task": folder.parent.name, "seed": config.get("seed_everything"), "state": state, "folder": folder}
+    return {"task": folder.parent.name, "seed": config.get("seed_everything"), "state": state, "folder": folder,
+            "config": config}  # fmt: skip
 
 
-def _newest(runs: list[Run]) -> Run:
-    """Return the newest finished run; without one, the newest."""
-    return next((run for run in reversed(runs) if "state" not in run), runs[-1])
+def _options(run: Run) -> dict[str, Any]:
+    options = drop_run_specific(dict(flatten(run.get("config", {}))))
+    return {**options, "resumed": True} if run.get("resumed") else options
 
 
 def _number(run: Run) -> int:
     return int(run["folder"].name) if run["folder"].name.isdecimal() else 0
 
 
-def _cells(run: Run) -> tuple[str, ...]:
-    name, seed = (run["task"], str(run["folder"])), str(run["seed"])
+def _run_row(run: Run) -> Row:
+    name, seed = str(run["folder"]), str(run["seed"])
     if "state" in run:
-        return *name, "", "", run["state"], "", "", seed
+        return dict(zip(COLUMNS, (name, "", "", run["state"], "", "", seed), strict=True))
     main = metric(run)
     # A run without a validation split has the score of the test split alone.
     val, test = (mean_and_spread([run[name]], main) if name in run else "" for name in (f"val_{main}", main))
-    test += mark(run)
-    return *name, f"{run['parameters']:,}", val, test, f"{run['n']:,}", f"{run['seconds']:,.0f}", seed
+    cells = name, f"{run['parameters']:,}", val, test + mark(run), f"{run['n']:,}", f"{run['seconds']:,.0f}", seed
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
-def _summary(runs: list[Run]) -> tuple[str, ...]:
+def _mean_row(runs: Sequence[Run]) -> Row:
     summary, done = Summary.of(runs), [run for run in runs if "state" not in run]
     validated = [run for run in done if f"val_{metric(run)}" in run]
     val = mean_and_spread([run[f"val_{metric(run)}"] for run in validated], metric(done[0])) if validated else ""
     parameters, n = (distinct(f"{run[name]:,}" for run in done) for name in ("parameters", "n"))
-    test = summary.score + summary.mark
-    return runs[-1]["task"], f"mean of {len(done)}", parameters, val, test, n, summary.seconds, summary.seeds
+    name = f"{runs[-1]['task']}: mean of {len(done)}"
+    cells = name, parameters, val, summary.score + summary.mark, n, summary.seconds, summary.seeds
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    main, done = metric(run), "state" not in run
+    numbers = {name: run.get(name) for name in ("parameters", "n", "seconds", "seed", "selected_on")}
+    return {
+        "task": run["task"],
+        "run": str(run["folder"]),
+        "state": run.get("state", "finished"),
+        "metric": main if done else None,
+        "best_val": run.get(f"val_{main}") if done else None,
+        "test": run.get(main) if done else None,
+        **numbers,
+    }

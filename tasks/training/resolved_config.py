@@ -1,7 +1,6 @@
 """All options that a config stands for, defaults included."""
 
 import io
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,3 @@ def read_options(config: Path) -> dict[str, Any]:
         if exit_.code:
             raise
     return yaml.safe_load(out.getvalue())
-
-
-def flatten(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted name and the value of each nested option, as they would be typed."""
-    for name, value in options.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
