@@ -1,0 +1,111 @@
+"""ListOps: nested operations on digits, 500 to 2,000 symbols long (Long Range Arena)."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tasks.data.batches import Batch, TensorBatches
+from tasks.data.data_module import SPLITS, InMemoryDataModule
+from tasks.data.tokens import END, NUM_SPECIALS, order_by_frequency
+from tasks.errors import UserError
+from tasks.lra.generated_listops import SYMBOLS, take_expressions
+from tasks.lra.published.listops import find_files, read_split
+
+NUM_VALIDATION = NUM_TEST = 2000
+Source = Literal["generated", "released"]
+
+
+class ListOps(InMemoryDataModule):
+    """Evaluate an expression of MIN, MAX, MED and SM (sum modulo 10): 96,000 / 2,000 / 2,000 samples, ten classes.
+
+    Ids are those of S4: 0 padding, 1 unknown, 2 the end, which follows every expression, then the 15 symbols by their
+    frequency in the training split. Parentheses are left out. Other options are those of `InMemoryDataModule`.
+
+    Args:
+        source: `generated` draws expressions from the published distribution (see `tasks.lra.generated_listops`);
+            `released` reads the published files. Results record it, and scores on them are not the same measurement.
+        root: Folder of all data sets, for `released`.
+        num_train: Training expressions to generate; the other splits do not depend on it.
+        data_seed: Seed of what is generated; the seed of the training does not change the data.
+        batch_size: Samples a batch.
+
+    Raises:
+        UserError: If an option is out of range, or a released file is missing or broken.
+    """
+
+    num_spatial_dims = 1
+    in_channels = 1
+    size = (2048,)
+    class_names = tuple("0123456789")
+    num_tokens = NUM_SPECIALS + len(SYMBOLS)
+
+    def __init__(
+        self,
+        *,
+        source: Source = "generated",
+        root: Path = Path("data"),
+        num_train: int = 96_000,
+        data_seed: int = 0,
+        batch_size: int = 32,
+        **options: Any,
+    ) -> None:
+        super().__init__(batch_size=batch_size, **options)
+        if source not in get_args(Source):
+            raise UserError(f"source must be one of {', '.join(get_args(Source))}, got {source!r}")
+        if num_train < 1:
+            raise UserError(f"num_train must be at least 1, got {num_train}")
+        self.source, self.root = source, Path(root)
+        self.num_train, self.data_seed = num_train, data_seed
+
+    def read_splits(self) -> dict[str, TensorBatches]:
+        """Generate or read the expressions, and encode them."""
+        expressions = self._generate() if self.source == "generated" else self._read()
+        if not self.learnt:
+            counts = np.bincount(expressions["train"][0], minlength=len(SYMBOLS))
+            by_symbol = dict(zip(SYMBOLS, counts.tolist(), strict=True))
+            # A symbol that the training split lacks has an id, too: it comes last.
+            self.learnt = {"symbols": order_by_frequency(by_symbol, min_count=0)}
+        ids = torch.tensor([NUM_SPECIALS + self.learnt["symbols"].index(symbol) for symbol in SYMBOLS]).byte()
+        splits, begin = {}, 0
+        for split in SPLITS:
+            symbols, lengths, values = expressions[split]
+            rows = [add_end(ids[row.int()]) for row in torch.from_numpy(symbols).split(lengths.tolist())]
+            index = torch.arange(begin, begin + len(rows))
+            splits[split] = TensorBatches(x=rows, y=torch.from_numpy(values), index=index, transform=widen_ids)
+            begin += len(rows)
+        return splits
+
+    def _generate(self) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
+        # Test and validation come first, so that another num_train leaves them as they are.
+        counts = {"test": NUM_TEST, "val": NUM_VALIDATION, "train": self.num_train}
+        symbols, lengths, values = take_expressions(sum(counts.values()), seed=self.data_seed)
+        rows = np.cumsum(list(counts.values()))[:-1]
+        cuts = np.cumsum(lengths)[rows - 1]
+        parts = zip(np.split(symbols, cuts), np.split(lengths, rows), np.split(values, rows), strict=True)
+        return dict(zip(counts, parts, strict=True))
+
+    def _read(self) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
+        numbers = {symbol: number for number, symbol in enumerate(SYMBOLS)}
+        found = {}
+        for split, path in find_files(self.root).items():
+            rows = list(read_split(path))
+            if others := Counter(symbol for row, _ in rows for symbol in row if symbol not in numbers):
+                raise UserError(f"{path} must hold the symbols {' '.join(SYMBOLS)}, got {next(iter(others))!r}")
+            symbols = np.array([numbers[symbol] for row, _ in rows for symbol in row], dtype=np.uint8)
+            found[split] = (symbols, np.array([len(row) for row, _ in rows]), np.array([value for _, value in rows]))
+        return found
+
+
+def add_end(ids: Tensor) -> Tensor:
+    """Append the id that ends a sequence to ids `(L,)`."""
+    return torch.cat([ids, ids.new_tensor([END])])
+
+
+def widen_ids(batch: Batch, epoch: int) -> Batch:
+    """Turn ids, which lie in memory as bytes, into `int64`; the epoch is unused."""
+    return {**batch, "x": batch["x"].long()}

@@ -1,0 +1,1 @@
+"""Readers of the published files; they import neither torch nor Lightning."""
