@@ -123,9 +123,7 @@ def _results(words: list[str]) -> None:
     parser.add_argument(
         "--all", action="store_true", help="every run and their mean, not only the newest finished run of each name"
     )
-    parser.add_argument(
-        "--format", choices=FORMATS, help="text to paste, or to be read by a program"
-    )
+    parser.add_argument("--format", choices=FORMATS, help="text to paste, or to be read by a program")
     options = parser.parse_args(words)
     try:
         groups = find_groups(options.paths)

@@ -1,0 +1,1 @@
+"""Long Range Arena: the three tasks whose inputs are tokens."""
