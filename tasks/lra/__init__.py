@@ -1,1 +1,3 @@
 """Long Range Arena: the three tasks whose inputs are tokens."""
+
+DATA_SETS = ()
