@@ -32,6 +32,7 @@ demo: $(STAMP) ## train on real handwritten digits, as sequences and as images, 
 	$(VENV)/hyperseq fit --config configs/images/digits.yaml
 	$(VENV)/hyperseq fit --config configs/images/digits2d.yaml
 	$(VENV)/hyperseq results runs/digits runs/digits2d
+	@echo "To type hyperseq yourself: . .venv/bin/activate"
 
 # One process a core, and no more than 8: each of them imports torch.
 test: $(STAMP) ## run the tests (ARGS="-k conv" picks some, PYTHON=python3.12 the interpreter)

@@ -1,6 +1,7 @@
 """The command `hyperseq`."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -8,26 +9,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tasks.errors import UserError
+from tasks.extras import install_command
+from tasks.short_help import PURPOSES, VERBS, describe_options
 
-NEEDED = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
-
-HELP = """usage: hyperseq VERB [options]
-
-  fit        train, then test the best weights; leaves runs/<name>/<number>/
-  validate   score the weights of a run on the validation split
-  test       score the weights of a run on the test split
-  predict    predict new files, without labels, by a trained run
-  results    the table of what runs reached
-  publish    keep the results of runs in results/, and their table in the README
-  data       fetch and verify a data set
-
-  hyperseq fit --config configs/images/digits.yaml
-  hyperseq test --config runs/digits/1/config.yaml
-  hyperseq results runs
-  hyperseq data prepare images.mnist
-
-hyperseq VERB --help lists the options of a verb; any key of a config is one, such as --model.lr 1e-3.
-"""
+TRAINING = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
+NEEDED = {
+    **dict.fromkeys((*PURPOSES, "predict", "publish"), TRAINING),
+    "results": ("rich", "yaml"),
+    "data": ("rich", "filelock", "numpy"),
+    "list": ("yaml", "numpy"),
+}
+"""The packages that each verb imports beside those of the library."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,29 +29,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
-        print(HELP, end="", file=sys.stdout if words else sys.stderr)
+        print(VERBS, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        print(f'hyperseq: needs {", ".join(missing)}: pip install "hyperseq[train]"', file=sys.stderr)
+    if words[0] == "--version":
+        print(f"hyperseq {version()}")
+        return 0
+    verb = words[0]
+    if verb not in NEEDED:
+        _say_error(f"VERB must be one of {', '.join(NEEDED)}, got {verb!r}")
         return 2
+    if verb in PURPOSES and {"-h", "--help"} & set(words):
+        print(describe_options(verb), end="")
+        return 0
+    if missing := [name for name in NEEDED[verb] if find_spec(name) is None]:
+        print(f"hyperseq: {verb} needs {', '.join(missing)}: {install_command('train')}", file=sys.stderr)
+        return 2
+    act = {"predict": _predict, "results": _results, "publish": _publish, "data": _data, "list": _list}.get(verb)
     try:
-        if other := {"predict": _predict, "results": _results, "publish": _publish, "data": _data}.get(words[0]):
-            other(words[1:])
+        if act:
+            act(words[1:])
         else:
             _train(words)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has seen enough. Python's own flush at exit must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
+
+
+def version() -> str:
+    """Return the version of the library, and the commit of a clone."""
+    import hyperseq
+    from tasks.runs.provenance import describe_checkout
+
+    commit = describe_checkout()["commit"]
+    return hyperseq.__version__ + (f" (commit {commit[:7]})" if commit else "")
 
 
 def _train(words: list[str]) -> None:
     # Imported here: the other verbs, help and the note on what is missing answer at once, and without Lightning.
     from hyperseq.allocator import keep_freed_memory
+    from tasks.shipped import resolve_config_names
     from tasks.training.trainer_cli import FAILURES, TrainingCLI, is_own_check
     from tasks.training.warning_filters import quiet
 
+    words = ["--help" if word == "--help-all" else word for word in resolve_config_names(words)]
+    if len(words) > 1 and not words[1].startswith("-") and words[1].endswith((".yaml", ".yml")):
+        _say_error(f"--config must stand before a config, got {words[1]!r}: hyperseq {words[0]} --config {words[1]}")
+        raise SystemExit(2)
     keep_freed_memory()
     with quiet():
         try:
@@ -107,6 +128,17 @@ def _predict(words: list[str]) -> None:
         _say_error(error)
         raise SystemExit(1) from error
     raise SystemExit(1 if unread else 0)
+
+
+def _list(words: list[str]) -> None:
+    from tasks.shipped import list_shipped
+
+    argparse.ArgumentParser("hyperseq list", description="Data sets, configs and networks.").parse_args(words)
+    for heading, lines in list_shipped():
+        width = max((len(name) for name, _ in lines), default=0)
+        print(f"{heading}:")
+        for name, purpose in lines:
+            print(f"  {name:<{width}}  {purpose}")
 
 
 def _say_error(reason: object) -> None:

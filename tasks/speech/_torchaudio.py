@@ -4,6 +4,7 @@ import sys
 from types import ModuleType
 
 from tasks.errors import UserError
+from tasks.extras import install_command
 
 
 def import_torchaudio() -> ModuleType:
@@ -22,7 +23,7 @@ def import_torchaudio() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "torchaudio":
             raise
-        raise UserError('torchaudio is not installed: pip install "hyperseq[audio]"') from error
+        raise UserError(f"torchaudio is not installed: {install_command('audio')}") from error
     except OSError:
         import torch
 

@@ -17,6 +17,32 @@ UNKNOWN_KEY = (
     re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
 )
 
+# What other programs call it, and the key here.
+USUAL_NAMES = {
+    "epochs": "trainer.max_epochs",
+    "num_epochs": "trainer.max_epochs",
+    "learning_rate": "model.lr",
+    "learningrate": "model.lr",
+    "wd": "model.weight_decay",
+    "batch_size": "data.batch_size",
+    "bs": "data.batch_size",
+    "num_workers": "data.num_workers",
+    "seed": "seed_everything",
+    "random_state": "seed_everything",
+    "device": "trainer.accelerator",
+    "gpus": "trainer.accelerator",
+    "clip": "trainer.gradient_clip_val",
+    "grad_clip": "trainer.gradient_clip_val",
+    "fp16": "trainer.precision",
+    "output_dir": "run.root",
+    "out": "run.root",
+    "resume": "ckpt_path",
+    "checkpoint": "ckpt_path",
+    "network": "model.backbone",
+    "dataset": "data",
+    "threads": "run.num_threads",
+}
+
 IMPORT_FAILED = re.compile(
     r"No module named '([^']+)'|module '[^']+' has no attribute '[^']+'|cannot import name '[^']+'"
 )
@@ -81,6 +107,9 @@ def _first_key(arguments: str) -> str:
 
 
 def _nearest(key: str, keys: list[str]) -> str:
+    usual = USUAL_NAMES.get(key.rpartition(".")[2].replace("-", "_"))
+    if usual is not None:
+        return f"; did you mean {usual!r}?"
     # A key without its group is a common slip: what it would be with the group is the nearest there is.
     with_group = [known for known in keys if known.endswith(f".{key}")]
     nearest = with_group or get_close_matches(key, keys, n=1, cutoff=0.4)

@@ -5,12 +5,18 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+import hyperseq as hyperseq_package
+from tasks.cli import NEEDED
+from tasks.extras import install_command
+from tasks.shipped import resolve_config_names
+from tasks.short_help import OPTIONS
 from tests.tasks.command import DIGITS, ROOT, TINY, fit, hyperseq
 
 ARTEFACTS = {
@@ -324,6 +330,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         (("--model.backbone.init_args.omega=3",), "omega", "omega_0"),
         (("--data.batchsize=3",), "batchsize", "batch_size"),
         (("--runs.root=x",), "runs.root", "run.root"),
+        (("--epochs", "3"), "epochs", "trainer.max_epochs"),
+        (("--learning_rate", "3"), "learning_rate", "model.lr"),
+        (("--model.learning-rate=3",), "model.learning-rate", "model.lr"),
+        (("--batch_size=3",), "batch_size", "data.batch_size"),
+        (("--seed", "3"), "seed", "seed_everything"),
     ],
 )
 def test_an_unknown_flag_is_one_line_with_the_nearest_key(words, key, nearest):
@@ -466,17 +477,92 @@ def test_a_decay_that_the_optimizer_does_not_have_is_refused(tmp_path):
 
 def test_help_is_short_and_names_every_verb():
     answer = hyperseq("--help")
-    assert answer.code == 0
-    for verb in ("fit", "validate", "test", "predict", "results"):
-        assert f"\n  {verb} " in answer.out
-    assert hyperseq().code == 2
+    assert answer.code == 0 and hyperseq().code == 2
+    assert set(re.findall(r"^  (\w+)  ", answer.out, flags=re.MULTILINE)) == set(NEEDED)
+
+
+def test_a_wrong_verb_is_answered_with_all_verbs():
+    answer = hyperseq("fti")
+    verbs = "fit, validate, test, predict, publish, results, data, list"
+    assert (answer.code, one_line(answer)) == (2, f"hyperseq: error: VERB must be one of {verbs}, got 'fti'")
+
+
+def test_the_version_is_told():
+    answer = hyperseq("--version")
+    assert answer.code == 0 and answer.out.startswith(f"hyperseq {hyperseq_package.__version__}")
+
+
+@pytest.mark.parametrize("verb", ["fit", "validate", "test"])
+def test_the_help_of_a_verb_fits_a_screen_and_its_keys_are_options(verb):
+    answer = hyperseq(verb, "--help")
+    assert answer.code == 0 and len(answer.out.splitlines()) <= 50
+    assert max(map(len, answer.out.splitlines())) <= 120
+    assert f"hyperseq {verb} --help-all" in answer.out
+
+
+def test_every_key_of_the_short_help_is_an_option_and_the_long_help_has_all():
+    everything = hyperseq("fit", "--help-all")
+    assert everything.code == 0 and "--trainer.val_check_interval" in everything.out
+    for key in re.findall(r"--([\w.]+)", OPTIONS.replace("--help-all", "")):
+        group = re.sub(r"^(data|model\.backbone)\..*", r"\1", key)
+        assert f"--{group} " in everything.out or f"--{group}.help" in everything.out or f"[--{group}" in everything.out
+
+
+def test_a_config_without_its_flag_is_told_where_it_belongs():
+    answer = hyperseq("fit", "cfg.yaml")
+    wanted = "--config must stand before a config, got 'cfg.yaml': hyperseq fit --config cfg.yaml"
+    assert (answer.code, one_line(answer)) == (2, f"hyperseq: error: {wanted}")
+
+
+def test_list_has_one_line_for_each_data_set_config_and_network():
+    out = hyperseq("list").out
+    named = re.findall(r"^  (\S+)  +\S", out, flags=re.MULTILINE)
+    configs = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "configs").glob("*/*.yaml")}
+    assert {"images.mnist", "Terminator", "ResidualStack"} | configs <= set(named)
+    assert len(named) == len(out.splitlines()) - 3
+
+
+def test_a_shipped_config_is_found_by_name_from_any_folder_and_a_file_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (("--config", "images/digits"), ("--config=images/digits",)):
+        answer = hyperseq("fit", *words, "--print_config")
+        assert answer.code == 0 and yaml.safe_load(answer.out)["run"]["name"] == "digits"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/digits").write_text("run: {name: mine}")
+    assert resolve_config_names(["--config", "images/digits"]) == ["--config", "images/digits"]
 
 
 def test_without_the_training_extra_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_lightning", None)
     answer = hyperseq("fit", "--config", DIGITS)
     assert answer.code == 2
-    assert one_line(answer) == 'hyperseq: needs pytorch_lightning: pip install "hyperseq[train]"'
+    assert re.match("hyperseq: fit needs pytorch_lightning: pip install ", one_line(answer))
+
+
+def test_the_hint_names_the_packages_of_the_extra_or_the_clone(monkeypatch):
+    declared = ["torch>=2.6", 'rich>=1; extra == "train"', 'filelock; extra == "train"', 'ruff; extra == "dev"']
+    monkeypatch.setattr("tasks.extras.requires", lambda name: declared)
+    assert install_command("train") == "pip install 'rich>=1' filelock"
+
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("tasks.extras.requires", not_installed)
+    assert install_command("audio") == 'pip install -e ".[audio]" in the root of the clone'
+
+
+def test_verbs_that_do_not_train_work_without_lightning(trained):
+    code = (
+        "import sys\n"
+        "for name in ('pytorch_lightning', 'lightning_fabric', 'jsonargparse', 'matplotlib', 'sklearn'):\n"
+        "    sys.modules[name] = None\n"
+        "from tasks.cli import main\n"
+        "for words in (['--version'], ['list'], ['results', sys.argv[1]], ['fit', '--help'], ['data', '--help']):\n"
+        "    assert main(words) == 0, words\n"
+    )
+    words = [sys.executable, "-W", "error", "-c", code, str(trained.folder)]
+    answer = subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
 
 
 # Training through torch.compile.
