@@ -1,4 +1,5 @@
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -43,7 +44,7 @@ def project_files():
 def wheel(tmp_path_factory):
     # Built in a copy: setuptools leaves its working files beside the sources.
     copy = tmp_path_factory.mktemp("copy")
-    for folder in ("hyperseq", "tasks", "tests"):
+    for folder in ("hyperseq", "tasks", "tests", "configs"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, copy)
@@ -54,16 +55,41 @@ def wheel(tmp_path_factory):
         yield archive
 
 
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Return the folder into which the wheel is installed, beside the packages of this interpreter."""
+    folder = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-index", "--prefix", folder]
+    subprocess.run([*command, wheel.filename], check=True, capture_output=True)
+    return folder
+
+
 def test_the_wheel_is_pure_python(wheel):
     assert Path(wheel.filename).name == f"hyperseq-{hyperseq.__version__}-py3-none-any.whl"
 
 
 def test_the_wheel_holds_every_module_and_the_types_and_no_test(wheel):
-    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name and ".data/" not in name}
     modules = {
         str(file.relative_to(ROOT)) for package in ("hyperseq", "tasks") for file in (ROOT / package).rglob("*.py")
     }
     assert names == modules | {"hyperseq/py.typed"}
+
+
+def test_the_wheel_holds_every_config(wheel):
+    shipped = {name.split("/share/hyperseq/")[1] for name in wheel.namelist() if "/share/hyperseq/" in name}
+    assert shipped == {str(file.relative_to(ROOT)) for file in (ROOT / "configs").rglob("*.yaml")}
+
+
+def test_the_installed_command_works_from_any_folder_beside_a_file_of_the_users_named_tasks(installed, tmp_path):
+    (site,) = installed.glob("lib*/python*/site-packages")
+    (command,) = installed.glob("[bS]*/hyperseq*")
+    (tmp_path / "tasks.py").write_text("raise RuntimeError('the tasks of a user')\n")
+    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": ""}
+    words = [command, "fit", "--config", "images/digits", "--print_config"]
+    answer = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert yaml.safe_load(answer.stdout)["run"]["name"] == "digits"
 
 
 def test_a_bare_install_needs_four_packages(wheel):

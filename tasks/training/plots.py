@@ -1,7 +1,7 @@
 """Pictures of a run."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, nan
+from math import ceil, floor, isfinite, log10, nan
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from torch import Tensor
 
 from tasks.training.callbacks.epoch_log import Row
@@ -23,11 +23,16 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.8,
     "legend.frameon": False,
 }
 CHANNELS_SHOWN = 8
+# A longer kernel is drawn as envelope, zoom and spectrum: a line has fewer pixels than the kernel has positions.
+LONGEST_LINE, LONG_CHANNELS_SHOWN, BINS, ZOOM = 1000, 3, 400, 200
+# A matrix of more classes has no room for its names and counts.
+MOST_CLASSES, PAIRS_SHOWN = 50, 30
 
 
 def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mapping[str, float]) -> None:
@@ -43,11 +48,12 @@ def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mappi
             axes.set(title=metric.replace("_", " ").capitalize(), ylabel="percent" if metric == "accuracy" else "")
             if metric == "cross_entropy":
                 axes.set(ylabel="nats", yscale="log")
-                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_locator(FixedLocator(choose_log_ticks(*axes.get_ylim())))
                 axes.yaxis.set_major_formatter("{x:g}")
                 axes.yaxis.set_minor_locator(NullLocator())
             axes.axvline(best_epoch, color=INK, linestyle=":", linewidth=1, label="best epoch")
-            axes.legend()
+        # Outside the panels: no line crosses it.
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         _draw_rates(rate, rows)
         rate.set(title="Learning rate at epoch end", ylim=(0, None))
         for axes in (*panels, rate):
@@ -57,9 +63,31 @@ def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mappi
         figure.savefig(path, dpi=120)
 
 
+def choose_log_ticks(low: float, high: float) -> list[float]:
+    """Choose at least three round numbers from `low` to `high`, as few as a logarithmic axis needs.
+
+    Example:
+        >>> choose_log_ticks(0.01, 3), choose_log_ticks(0.8, 6)
+        ([0.01, 0.1, 1.0], [1.0, 2.0, 5.0])
+    """
+    decades = [10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1)]
+    for digits in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
+        ticks = [round(digit * decade, 15) for decade in decades for digit in digits]
+        if len(inside := [tick for tick in ticks if low <= tick <= high]) >= 3:
+            return inside
+    even = MaxNLocator(5, min_n_ticks=3).tick_values(low, high)
+    return [float(tick) for tick in even if low <= tick <= high]
+
+
 def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[str]) -> None:
-    """Draw a confusion matrix; color is the share of the true class, the numbers are counts `(true, predicted)`."""
+    """Draw a confusion matrix; color is the share of the true class, the numbers are counts `(true, predicted)`.
+
+    Of many classes, the pairs that are confused most often are drawn instead.
+    """
     size, table = len(class_names), counts.numpy()
+    if size > MOST_CLASSES:
+        _plot_worst_pairs(path, table, class_names)
+        return
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         side = min(max(3.6, 0.42 * size + 1.6), 16)
@@ -79,12 +107,36 @@ def plot_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[s
         figure.savefig(path, dpi=120)
 
 
+def _plot_worst_pairs(path: Path, table: np.ndarray, class_names: Sequence[str]) -> None:
+    wrong = table - np.diag(np.diag(table))
+    pairs = [divmod(int(pair), len(table)) for pair in np.argsort(-wrong, axis=None, kind="stable")[:PAIRS_SHOWN]]
+    pairs = [pair for pair in pairs if wrong[pair]]
+    with matplotlib.rc_context(STYLE | {"axes.grid.axis": "x"}):
+        figure = Figure(figsize=(8, 0.24 * len(pairs) + 1.4), layout="constrained")
+        axes = figure.subplots()
+        places, widths = range(len(pairs)), [int(wrong[pair]) for pair in pairs]
+        axes.barh(places, widths, color=VAL)
+        for place, (true, predicted) in enumerate(pairs):
+            axes.text(wrong[true, predicted], place, f" {wrong[true, predicted]} of {table[true].sum()}", va="center")
+        axes.set_yticks(places, [f"{class_names[true]} as {class_names[predicted]}" for true, predicted in pairs])
+        axes.invert_yaxis()
+        axes.margins(x=0.15)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        told = f"{len(pairs)} pairs confused most often" if pairs else "no pair is confused"
+        axes.set(xlabel="samples of the true class", title=f"Test: {np.trace(table)} of {table.sum()} right; {told}")
+        figure.savefig(path, dpi=120)
+
+
 def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
     """Draw the global hyper-kernels: one row a block, some channels in each.
 
-    Each kernel is `(1, C, *S)`. Of more than two spatial axes, the middle of the others is shown.
+    Each kernel is `(1, C, *S)`. Of more than two spatial axes, the middle of the others is shown. Long sequences are
+    drawn as envelope, zoom and spectrum.
     """
     kernels = [_at_most_two_axes(kernel[0].detach().float().cpu().numpy()) for kernel in hyper_kernels]
+    if any(kernel.ndim == 2 and kernel.shape[1] > LONGEST_LINE for kernel in kernels):
+        _plot_long_kernels(path, kernels)
+        return
     columns = min(CHANNELS_SHOWN, max(len(kernel) for kernel in kernels))
     with matplotlib.rc_context(STYLE):
         # The title needs some width, however few channels there are.
@@ -104,6 +156,45 @@ def plot_hyper_kernels(path: Path, hyper_kernels: Sequence[Tensor]) -> None:
         _number_positions(grid[-1], kernels[-1].shape[1:])
         title = "Global hyper-kernels over the input positions"
         figure.suptitle(title, fontsize=11, fontweight="bold")
+        figure.savefig(path, dpi=120)
+
+
+def _plot_long_kernels(path: Path, kernels: Sequence[np.ndarray]) -> None:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(11, 1.9 * len(kernels) + 0.9), layout="constrained")
+        grid = figure.subplots(len(kernels), 3, squeeze=False, width_ratios=(5, 3, 3))
+        for block, (kernel, row) in enumerate(zip(kernels, grid, strict=True), start=1):
+            chosen = np.linspace(0, len(kernel) - 1, min(LONG_CHANNELS_SHOWN, len(kernel))).round().astype(int)
+            length = kernel.shape[1]
+            edges = np.linspace(0, length, min(BINS, length) + 1).round().astype(int)
+            # The zoom surrounds the largest value.
+            peak = int(np.nan_to_num(np.abs(kernel[chosen])).max(axis=0).argmax())
+            start = min(max(peak - ZOOM // 2, 0), max(length - ZOOM, 0))
+            zoom = np.arange(start, min(start + ZOOM, length))
+            for channel, color in zip(chosen, (TRAIN, VAL, TEST), strict=False):
+                line, name = kernel[channel], f"channel {channel + 1}"
+                low, high = (extreme.reduceat(line, edges[:-1]) for extreme in (np.minimum, np.maximum))
+                row[0].fill_between(edges[:-1], low, high, color=color, alpha=0.55, linewidth=0)
+                row[1].plot(zoom, line[zoom], color=color, linewidth=1)
+                power = np.abs(np.fft.rfft(line))
+                # Positions alone may be constant: a spectrum of zeros has no logarithm.
+                row[2].plot(
+                    np.fft.rfftfreq(length), 20 * np.log10(power + 1e-12), color=color, linewidth=0.7, label=name
+                )
+            row[0].set_ylabel(f"block {block}")
+            row[0].set_xlim(0, length)
+            row[0].axvspan(zoom[0], zoom[-1], color=INK, alpha=0.12, linewidth=0)
+            # Kernels are smooth: their spectrum leaves this corner free.
+            row[2].legend(loc="upper right", fontsize=7)
+            row[2].set_ylim(max(row[2].get_ylim()[0], row[2].get_ylim()[1] - 120), None)
+            for axes in row:
+                axes.tick_params(labelsize=7)
+        titles = ("envelope: smallest to largest value", f"the {ZOOM} positions in gray", "spectrum, dB")
+        for axes, title in zip(grid[0], titles, strict=True):
+            axes.set_title(title, fontsize=9, fontweight="normal")
+        for axes, unit in zip(grid[-1], ("position", "position", "cycles a position"), strict=True):
+            axes.set_xlabel(unit, fontsize=8)
+        figure.suptitle("Global hyper-kernels over the input positions", fontsize=11, fontweight="bold")
         figure.savefig(path, dpi=120)
 
 

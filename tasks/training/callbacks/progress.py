@@ -1,4 +1,4 @@
-"""What the user sees while a model trains: one bar over the whole training, or one line an epoch."""
+"""What the user sees while a model trains: one line an epoch, and in a terminal a bar."""
 
 import time
 from typing import Any
@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class TrainingProgress(ProgressBar):
-    """One bar over all epochs with loss, main validation metric, learning rate and speed.
+    """One line an epoch with loss, main validation metric, learning rate and speed.
 
-    Where the output is no terminal, one plain line is printed when an epoch ends.
+    In a terminal a bar over the whole training stands below the lines; it fits 80 columns.
     """
 
     def __init__(self, console: Console) -> None:
@@ -37,12 +37,12 @@ class TrainingProgress(ProgressBar):
         if not self._enabled or not self.console.is_terminal:
             return
         columns = (
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(bar_width=16), MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"), TimeElapsedColumn(), TimeRemainingColumn(),
         )  # fmt: skip
         self._bar = Progress(*columns, console=self.console)
         total = trainer.estimated_stepping_batches
-        self._bar.add_task("fit", total=total, epoch=self._epoch(trainer), numbers="", completed=trainer.global_step)
+        self._bar.add_task("fit", total=total, epoch=self._epoch(trainer), loss="", completed=trainer.global_step)
         self._bar.start()
 
     def on_train_batch_end(
@@ -50,13 +50,12 @@ class TrainingProgress(ProgressBar):
     ) -> None:
         """Move the bar."""
         if self._bar is not None:
-            numbers = f"loss {outputs['loss'].item():.3f}{self._numbers(trainer)}"
-            task = self._bar.task_ids[0]
-            self._bar.update(task, completed=trainer.global_step, epoch=self._epoch(trainer), numbers=numbers)
+            task, loss = self._bar.task_ids[0], f"loss {outputs['loss'].item():.3f}"
+            self._bar.update(task, completed=trainer.global_step, epoch=self._epoch(trainer), loss=loss)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line of this epoch where there is no bar."""
-        if self._bar is None and self._enabled:
+        """Print the line of this epoch, above the bar."""
+        if self._enabled:
             loss = float(trainer.callback_metrics["train/loss"])
             self.console.print(f"epoch {self._epoch(trainer)}  loss {loss:.3f}{self._numbers(trainer)}")
 
