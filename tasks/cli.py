@@ -14,7 +14,7 @@ from tasks.short_help import PURPOSES, VERBS, describe_options
 
 TRAINING = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
 NEEDED = {
-    **dict.fromkeys((*PURPOSES, "predict", "publish"), TRAINING),
+    **dict.fromkeys((*PURPOSES, "predict", "export", "publish"), TRAINING),
     "results": ("rich", "yaml"),
     "data": ("rich", "filelock", "numpy"),
     "list": ("yaml", "numpy"),
@@ -44,7 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing := [name for name in NEEDED[verb] if find_spec(name) is None]:
         print(f"hyperseq: {verb} needs {', '.join(missing)}: {install_command('train')}", file=sys.stderr)
         return 2
-    act = {"predict": _predict, "results": _results, "publish": _publish, "data": _data, "list": _list}.get(verb)
+    act = {
+        "predict": _predict,
+        "export": _export,
+        "results": _results,
+        "publish": _publish,
+        "data": _data,
+        "list": _list,
+    }.get(verb)
     try:
         if act:
             act(words[1:])
@@ -141,6 +148,30 @@ def _list(words: list[str]) -> None:
             print(f"  {name:<{width}}  {purpose}")
 
 
+def _export(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        "hyperseq export",
+        description="Write the best weights of a run as an ONNX file, and a card of its inputs and classes beside it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="a run folder, such as runs/digits/1")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the file, such as model.onnx")
+    parser.add_argument("--length", type=int, help="positions of every input sequence (those of the training)")
+    options = parser.parse_args(words)
+
+    from tasks.estimators.export import export_run
+    from tasks.estimators.run import load_run
+
+    try:
+        card = export_run(load_run(options.run), options.out, length=options.length)
+    except (UserError, OSError, ModuleNotFoundError) as error:
+        _say_error(error)
+        raise SystemExit(1) from error
+    compared = card["largest_difference"]
+    told = "not compared: onnxruntime is not installed" if compared is None else f"differs by {compared:.1e} at most"
+    print(f"{options.out}, {options.out}.json: {told}")
+
+
 def _say_error(reason: object) -> None:
     print(f"hyperseq: error: {' '.join(str(reason).split())}", file=sys.stderr)
 
@@ -210,7 +241,7 @@ def _data(words: list[str]) -> None:
         else:
             right = check(data_set, root=options.root, console=console)
     except (UserError, OSError) as error:
-        _say_error(error)
+        print(f"hyperseq: error: {error}", file=sys.stderr)  # what failed and what to do are lines of their own
         raise SystemExit(1) from error
     raise SystemExit(0 if right else 1)
 

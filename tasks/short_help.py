@@ -6,6 +6,7 @@ VERBS = """usage: hyperseq VERB [options]
   validate   score the weights of a run on the validation split
   test       score the weights of a run on the test split
   predict    predict new files, without labels, by a trained run
+  export     write the network of a run as an ONNX file
   results    the table of what runs reached
   publish    keep the results of runs in results/, and their table in the README
   data       fetch and verify a data set

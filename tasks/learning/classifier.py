@@ -104,10 +104,10 @@ class Classifier(LightningModule):
         features = self.backbone(x, lengths=lengths, **given)
         channels = self.backbone.out_channels
         name = type(self.backbone).__name__
-        if not isinstance(features, Tensor) or features.dim() < 3 or features.shape[:2] != (len(x), channels):
+        if not isinstance(features, Tensor) or features.dim() < 3 or features.shape[:2] != (x.shape[0], channels):
             found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise UserError(
-                f"{name} must return features (B, C, *S) with B = {len(x)} and C = out_channels = {channels}, "
+                f"{name} must return features (B, C, *S) with B = {x.shape[0]} and C = out_channels = {channels}, "
                 f"got {found}"
             )
         if lengths is not None and isinstance(self.backbone, ShortensSequences):
