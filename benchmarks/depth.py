@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 import hyperseq
 from benchmarks.report import environment
+from hyperseq.nn import ChannelMixing
 from tasks.images.digits import Digits
 
 CHANNELS = 16
@@ -76,7 +77,7 @@ def build(num_blocks: int, *, plain_start: bool, seed: int) -> hyperseq.Terminat
     network = hyperseq.Terminator(1, 1, size=64, channels=[CHANNELS] * (num_blocks + 1))
     for block in network.blocks:
         if plain_start:
-            block.bottleneck.reset_parameters()
+            ChannelMixing.reset_parameters(block.bottleneck)
     return network
 
 

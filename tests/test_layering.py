@@ -84,6 +84,8 @@ PUBLIC_NAMES = {
         "SFNEBlock",
         "SlowNetwork",
         "TokenEmbedding",
+        "synchronize_statistics",
+        "update_statistics",
     ],
     "hyperseq.onnx": ["export_onnx"],
     "hyperseq.optim": ["Kar2", "Kar3", "param_groups"],

@@ -6,7 +6,7 @@ from torch import nn
 
 from hyperseq._checks import as_size
 from hyperseq.backbones.terminator import Terminator
-from hyperseq.nn._options import BlockMode, KernelPer, Statistics
+from hyperseq.nn._options import BlockMode, BlockStatistics, KernelPer
 
 
 class TerminatorCIFAR(Terminator):
@@ -20,7 +20,8 @@ class TerminatorCIFAR(Terminator):
         in_channels: Must be 3: the preset is for color images.
         size: Height and width of the images in training, an integer or two equal ones.
         mode: ``matmul`` as published, ``circular`` or ``product``.
-        statistics: ``running``, or ``batch`` as published, where the output of a sample depends on its batch.
+        statistics: ``running``; ``batch`` as published, where the output of a sample depends on its batch; or
+            ``instance`` (see `hyperseq.nn.SFNEBlock`).
         kernel_per: ``sample``, or ``batch`` as published, where the output of a sample depends on its batch.
         omega_0: Frequency scale of the slow networks; 1 to 100 (see `hyperseq.nn.SlowNetwork`).
         dropout: Probability of dropping an output of a block; 0 to 0.5.
@@ -43,7 +44,7 @@ class TerminatorCIFAR(Terminator):
         *,
         size: int | Sequence[int] = 32,
         mode: BlockMode = "matmul",
-        statistics: Statistics = "running",
+        statistics: BlockStatistics = "running",
         kernel_per: KernelPer = "sample",
         omega_0: float = 30.0,
         dropout: float = 0.0,

@@ -34,7 +34,8 @@ class Terminator(StemmedBackbone):
         slow_hidden_channels: Width of the slow networks; 16 to 64.
         slow_num_layers: Multiplicative layers of the slow networks; 1 to 4.
         num_groups: Groups of the last standardization of each block; must divide every width but the first; 1 to 12.
-        statistics: ``running``, or ``batch`` to standardize by the batch in evaluation too, as the paper's code does.
+        statistics: ``running``; ``batch`` to standardize by the batch in evaluation too, as the paper's code does; or
+            ``instance`` to standardize each sample alone, without statistics of a batch and without groups.
         kernel_per: ``sample``, or ``batch`` for one local kernel per batch, as the paper's code does.
         dropout: Probability of dropping an output of a block; 0 to 0.5.
         concatenate_earlier: Concatenate the outputs of all earlier blocks to the branches of every block.
@@ -92,6 +93,9 @@ class Terminator(StemmedBackbone):
     def hyper_kernels(self, size: int | Sequence[int] | None = None, rate: float = 1.0) -> list[Tensor]:
         """Generate the global hyper-kernels of all blocks, which depend on no input.
 
+        The kernels are made outside the forward of the blocks. Where FSDP2 shards each block, call
+        `torch.distributed.fsdp.register_fsdp_forward_method` with each block and ``"hyper_kernel"`` first.
+
         Args:
             size: Spatial size of the input; default: the training size.
             rate: 2.0 means every second sample: the step relative to training.
@@ -128,9 +132,8 @@ class Terminator(StemmedBackbone):
         """
         features, padding = self._embed(x, lengths)
         size = spatial_size(features)
-        if hyper_kernels is None:
-            hyper_kernels = self._kernels_of_features(size, rate)
-        kernels = self._beginnings(hyper_kernels, size)
+        # A block generates its own kernel inside its forward, where FSDP has gathered its weights.
+        kernels = [None] * len(self.blocks) if hyper_kernels is None else self._beginnings(hyper_kernels, size)
         outputs: list[Tensor] = []
         for block, kernel in zip(self._sfne_blocks(), kernels, strict=True):
             earlier = outputs if self.concatenate_earlier else ()

@@ -3,23 +3,31 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
+from torch.distributed import ProcessGroup
 
 from hyperseq._axes import over_space, spatial_axes
-from hyperseq._checks import check_activations
+from hyperseq._checks import check_activations, check_count
 from hyperseq.functional._numerics import at_least_float32, is_transformed
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 
 
 def batch_standardize_with_moments(
-    x: Tensor, *, lengths: Tensor | Padding | None = None, eps: float = 1e-5
+    x: Tensor,
+    *,
+    lengths: Tensor | Padding | None = None,
+    eps: float = 1e-5,
+    across: ProcessGroup | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Standardize by the batch, and return ``(y, mean, var)`` with the (C,) statistics of the batch.
 
-    Mean and variance have no gradient: they are for running averages.
+    Mean and variance have no gradient: they are for running averages. With the process group ``across``, the batch is
+    that of all its processes together.
     """
     check_activations(x, name="x")
     padding = as_padding(lengths, x)
+    if across is not None:
+        return _standardize_across(x, padding, eps, across)
     if padding is None:
         return standardize(x, eps)
     y, mean, scale = standardize_padded(x, padding, padding.lengths.sum(), axes=(0, 2), eps=eps)
@@ -28,6 +36,34 @@ def batch_standardize_with_moments(
 
 def _variance(scale: Tensor, eps: float) -> Tensor:
     return (scale**-2 - eps).clamp(min=0)
+
+
+def _standardize_across(
+    x: Tensor, padding: Padding | None, eps: float, group: ProcessGroup
+) -> tuple[Tensor, Tensor, Tensor]:
+    wide, axes = at_least_float32(mask_padding(x, padding)), (0, *spatial_axes(x))
+    count = wide.new_full((1,), x.numel() // x.shape[1]) if padding is None else padding.lengths.sum()[None].to(wide)
+    sums = _SumAcross.apply(torch.cat([wide.sum(axes), count]), group)  # type: ignore[no-untyped-call]
+    mean, count = sums[:-1] / sums[-1], sums[-1]
+    centered = mask_padding(wide - over_space(mean, x), padding)
+    var = _SumAcross.apply(centered.square().sum(axes), group) / count  # type: ignore[no-untyped-call]
+    y = (centered * over_space(torch.rsqrt(var + eps), x)).to(x.dtype)
+    return y, mean.detach(), var.detach()
+
+
+class _SumAcross(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: ProcessGroup) -> Tensor:
+        ctx.group = group
+        total = x.clone()
+        distributed.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _SumAcross.apply(grad.contiguous(), ctx.group), None  # type: ignore[no-untyped-call]
 
 
 def standardize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -148,10 +184,12 @@ def causal_standardize(x: Tensor, eps: float) -> Tensor:
     return (x - mean) * torch.rsqrt(var + eps)
 
 
-def check_groups(num_groups: int, channels: int) -> None:
-    """Refuse a number of groups that does not divide the channels."""
-    if num_groups < 1 or channels % num_groups:
-        raise ValueError(f"num_groups must divide the {channels} channels, got {num_groups}")
+def check_groups(num_groups: int, channels: int) -> int:
+    """Return a number of groups that divides the channels."""
+    count = check_count(num_groups, name="num_groups")
+    if channels % count:
+        raise ValueError(f"num_groups must divide the {channels} channels, got {count}")
+    return count
 
 
 def split_groups(x: Tensor, num_groups: int) -> tuple[Tensor, Tensor | None]:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from hyperseq._axes import over_space
 from hyperseq._checks import check_activations, check_same_size
+from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.pooling import spatial_mean
 
@@ -37,7 +38,8 @@ def hyper_channel_interaction(
     values = x if values is None else values
     check_same_size(values, x, name="values", like_name="x")
     padding = as_padding(lengths, x)
-    score = spatial_mean(x, lengths=padding).square() * hyper_kernel
+    # Squares of float16 overflow above 256.
+    score = at_least_float32(spatial_mean(x, lengths=padding)).square() * hyper_kernel
     return mask_padding(values, padding) * over_space(torch.sigmoid(score), x).to(values.dtype)
 
 
@@ -79,10 +81,13 @@ def hyper_interaction(
     check_same_size(spatial_kernel, x[:, :1], name="spatial_kernel", like_name="the mean of high_level over channels")
     padding = as_padding(lengths, x)
     high_level = mask_padding(high_level, padding)
-    channel_score = spatial_mean(high_level, lengths=padding).square() * channel_kernel
-    spatial_score = (high_level.sum(1, keepdim=True) / x.shape[1]).square() * spatial_kernel
+    # Squares of float16 overflow above 256.
+    channel_score = at_least_float32(spatial_mean(high_level, lengths=padding)).square() * channel_kernel
+    total = high_level.sum(1, keepdim=True, dtype=channel_score.dtype)
+    spatial_score = (total / x.shape[1]).square() * spatial_kernel
     # An outer product. As a matrix product, its gradients need no tensor of the full size.
-    outer = torch.matmul(channel_score[:, :, None], spatial_score.flatten(2).to(channel_score.dtype))
+    with torch.autocast(x.device.type, enabled=False):
+        outer = torch.matmul(channel_score[:, :, None], spatial_score.flatten(2).to(channel_score.dtype))
     score = torch.sigmoid(outer.reshape(x.shape))
     return mask_padding(x, padding) * score.to(x.dtype)
 

@@ -129,7 +129,7 @@ def group_standardize(
         torch.Size([8, 4, 100])
     """
     check_activations(x, name="x")
-    check_groups(num_groups, x.shape[1])
+    num_groups = check_groups(num_groups, x.shape[1])
     padding = as_padding(lengths, x)
     by_batch, by_instance = split_groups(x, num_groups)
     by_batch = batch_standardize(by_batch, mean=mean, var=var, lengths=padding, eps=eps)

@@ -7,6 +7,7 @@ from hyperseq.nn.recursive_gated_unit import RecursiveGatedUnit
 from hyperseq.nn.sfne_block import SFNEBlock
 from hyperseq.nn.slow_network import SlowNetwork
 from hyperseq.nn.standardization import BatchStandardization, GroupStandardization, InstanceStandardization
+from hyperseq.nn.statistics import synchronize_statistics, update_statistics
 from hyperseq.nn.token_embedding import TokenEmbedding
 
 __all__ = [
@@ -22,4 +23,6 @@ __all__ = [
     "SFNEBlock",
     "SlowNetwork",
     "TokenEmbedding",
+    "synchronize_statistics",
+    "update_statistics",
 ]

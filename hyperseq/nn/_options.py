@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args
 Mode = Literal["circular", "causal", "matmul", "product"]
 BlockMode = Literal["circular", "matmul", "product"]
 Statistics = Literal["running", "batch"]
+BlockStatistics = Literal["running", "batch", "instance"]
 KernelPer = Literal["sample", "batch"]
 
 
@@ -27,7 +28,7 @@ class BlockOptions(TypedDict, total=False):
     slow_hidden_channels: int
     slow_num_layers: int
     num_groups: int
-    statistics: Statistics
+    statistics: BlockStatistics
     kernel_per: KernelPer
     dropout: float
 

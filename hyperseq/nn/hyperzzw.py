@@ -160,9 +160,7 @@ class LocalHyperZZW(nn.Module):
         self.kernel_per = check_choice(kernel_per, get_args(KernelPer), name="kernel_per")
         self.channels = check_count(channels, name="channels")
         self.slow_network = SlowNetwork(num_spatial_dims, channels, size=self.kernel_size, summed=True, **slow_network)
-        self.context_mixing = ChannelMixing(channels, self.slow_network.hidden_channels)
-        # The modulation starts as 1 + mixed context: the window of the coordinates alone, modulated by the context.
-        nn.init.ones_(self.context_mixing.bias)  # type: ignore[arg-type]
+        self.context_mixing = _ContextMixing(channels, self.slow_network.hidden_channels)
 
     def kernel(self, context: Tensor, *, lengths: Tensor | Padding | None = None, rate: float = 1.0) -> Tensor:
         """Generate the kernel from the context.
@@ -205,6 +203,14 @@ class LocalHyperZZW(nn.Module):
     def extra_repr(self) -> str:
         """Describe the layer in a printed model."""
         return f"kernel_size={self.kernel_size}, kernel_per={self.kernel_per!r}"
+
+
+class _ContextMixing(ChannelMixing):
+    """The mixing of the context: the modulation starts as 1 + mixed context, so near the window of the coordinates."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.ones_(self.bias)  # type: ignore[arg-type]
 
 
 def _interpolate(x: Tensor, axis: int, *, start: float, rate: float, num_points: int) -> Tensor:

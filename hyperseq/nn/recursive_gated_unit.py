@@ -50,6 +50,6 @@ class RecursiveGatedUnit(nn.Module):
         weights = torch.stack([self.key.weight, self.query.weight @ self.value.weight])
         biases = torch.stack([self.key.bias, self.query.bias])  # type: ignore[list-item]
         product = multiply_mixings(x, weights, biases)
-        gate = instance_standardize(product, lengths=padding)
+        gate = instance_standardize(product, lengths=padding).to(self.output.weight.dtype)
         output: Tensor = self.output(gelu(gate))
         return output

@@ -11,14 +11,15 @@ from torch.nn.functional import gelu, silu
 from hyperseq._axes import spatial_size
 from hyperseq._checks import check_activations, check_choice, check_count, check_fraction, check_same_size
 from hyperseq.functional import instance_standardize
-from hyperseq.functional._convolution import apply_fast_weights
+from hyperseq.functional._convolution import apply_fast_weights, check_mode_rank
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
-from hyperseq.nn._options import BlockMode, KernelPer, SlowNetworkOptions, Statistics
+from hyperseq.nn._options import BlockMode, BlockStatistics, KernelPer, SlowNetworkOptions
+from hyperseq.nn._precision import wide_default
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
 from hyperseq.nn.interactions import HyperChannelInteraction, HyperInteraction
 from hyperseq.nn.recursive_gated_unit import RecursiveGatedUnit
-from hyperseq.nn.standardization import BatchStandardization, GroupStandardization
+from hyperseq.nn.standardization import BatchStandardization, GroupStandardization, InstanceStandardization
 
 _LOCAL_PAIRS = (("input", "channel"), ("channel", "input"), ("mixed", "input"), ("input", "mixed"))
 """(context, value) of the local branches, in turn: X the input, H the channel interaction, M the mixed input."""
@@ -58,7 +59,8 @@ class SFNEBlock(nn.Module):
         slow_hidden_channels: Width of the slow networks; 16 to 64.
         slow_num_layers: Multiplicative layers of the slow networks; 1 to 4.
         num_groups: Groups of the last standardization; must divide ``out_channels``; 1 to 12. The paper's code has 12.
-        statistics: ``running``, or ``batch`` to standardize by the batch in evaluation too, as the paper's code does.
+        statistics: ``running``; ``batch`` to standardize by the batch in evaluation too, as the paper's code does; or
+            ``instance`` to standardize each sample alone, without statistics of a batch and without groups.
         kernel_per: ``sample``, or ``batch`` for one local kernel per batch, as the paper's code does.
         dropout: Probability of dropping an output; 0 to 0.5.
         earlier_channels: Channels of the outputs of earlier blocks that are concatenated to the branches.
@@ -91,7 +93,7 @@ class SFNEBlock(nn.Module):
         slow_hidden_channels: int = 32,
         slow_num_layers: int = 3,
         num_groups: int = 2,
-        statistics: Statistics = "running",
+        statistics: BlockStatistics = "running",
         kernel_per: KernelPer = "sample",
         dropout: float = 0.0,
         earlier_channels: int = 0,
@@ -120,36 +122,25 @@ class SFNEBlock(nn.Module):
             for kernel_size in local_kernel_sizes
         )
         self.local_mixings = nn.ModuleList(ChannelMixing(c, c, bias=False) for _ in local_kernel_sizes)
+        check_choice(statistics, get_args(BlockStatistics), name="statistics")
         self.local_standardizations = nn.ModuleList(
-            BatchStandardization(c, statistics=statistics) for _ in local_kernel_sizes
+            InstanceStandardization() if statistics == "instance" else BatchStandardization(c, statistics=statistics)
+            for _ in local_kernel_sizes
         )
         self.hyper_interaction = HyperInteraction(num_spatial_dims, c, size=size, **slow_network)
         num_branches = 6 + len(self.local_operators)
-        self.bottleneck = ChannelMixing(num_branches * c + self.earlier_channels, self.out_channels, bias=False)
-        self._start_nearly_linear()
-        self.standardization = GroupStandardization(self.out_channels, num_groups=num_groups, statistics=statistics)
+        self.bottleneck = _Bottleneck(
+            num_branches * c + self.earlier_channels,
+            self.out_channels,
+            linear=slice((num_branches - 1) * c, num_branches * c),
+            paired_input=paired_input,
+        )
+        self.standardization = (
+            InstanceStandardization()
+            if statistics == "instance"
+            else GroupStandardization(self.out_channels, num_groups=num_groups, statistics=statistics)
+        )
         self.dropout = nn.Dropout(dropout)
-
-    def _start_nearly_linear(self) -> None:
-        """Draw the bottleneck as a nearly linear map of the input, so that blocks can be stacked without residuals.
-
-        "Looks linear" (Balduzzi et al. 2017, arXiv 1702.08591): with ``z = D x``, D orthogonal, outputs 2 j and
-        2 j + 1 are ``gelu(z_j)`` and ``gelu(-z_j)``, whose difference is z_j. The next block reads these differences:
-        its x is ``x[2 i] - x[2 i + 1]``, and a last channel without a partner itself. The bottleneck reads x from the
-        hyper interaction, which starts as x / 2. The other branches have a higher degree in x and start small.
-        """
-        num_pairs = (self.out_channels + 1) // 2
-        num_read = (self.in_channels + 1) // 2 if self.paired_input else self.in_channels
-        rotation = nn.init.orthogonal_(torch.empty(num_pairs, num_read))
-        if self.paired_input:
-            rotation = rotation.repeat_interleave(2, dim=1)[:, : self.in_channels]
-            rotation[:, 1::2].neg_()
-        start = (5 + len(self.local_operators)) * self.in_channels
-        with torch.no_grad():
-            self.bottleneck.weight.mul_(_BRANCH_GAIN)
-            from_input = self.bottleneck.weight[:, start : start + self.in_channels]
-            from_input[0::2] = rotation
-            from_input[1::2] = -rotation[: self.out_channels // 2]
 
     def hyper_kernel(self, size: int | Sequence[int] | None = None, rate: float = 1.0) -> Tensor:
         """Generate the global hyper-kernel K, ``(1, in_channels, *size)``; default size: that of training."""
@@ -178,11 +169,13 @@ class SFNEBlock(nn.Module):
             ``(B, out_channels, *S)``.
         """
         check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
+        check_mode_rank(self.global_operator.mode, spatial_size(x))
         self._check_earlier(earlier, x)
         padding = as_padding(lengths, x)
         x = mask_padding(x, padding)
         if hyper_kernel is None:
-            hyper_kernel = self.hyper_kernel(spatial_size(x), rate)
+            # not by the method, behind which FSDP would free the weights of this block
+            hyper_kernel = self.global_operator.slow_network(spatial_size(x), rate=rate)
         check_same_size(hyper_kernel, x, name="hyper_kernel", like_name="x")
 
         fast_weights = (hyper_kernel * x).to(x.dtype)
@@ -233,3 +226,34 @@ class SFNEBlock(nn.Module):
             )
             for operator, mixing, standardization, (context, value) in layers
         ]
+
+
+class _Bottleneck(ChannelMixing):
+    """The mixing of the branches, drawn as a nearly linear map of the input, so that blocks need no residuals.
+
+    "Looks linear" (Balduzzi et al. 2017, arXiv 1702.08591): with ``z = D x``, D orthogonal, outputs 2 j and 2 j + 1 are
+    ``gelu(z_j)`` and ``gelu(-z_j)``, whose difference is z_j. The next block reads these differences: its x is
+    ``x[2 i] - x[2 i + 1]``, and a last channel without a partner itself. The channels ``linear`` are those of the hyper
+    interaction, which starts as x / 2. The other branches have a higher degree in x and start small.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, linear: slice, paired_input: bool) -> None:
+        self.linear, self.paired_input = linear, paired_input
+        super().__init__(in_channels, out_channels, bias=False)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        channels = self.linear.stop - self.linear.start
+        num_pairs = (self.out_channels + 1) // 2
+        num_read = (channels + 1) // 2 if self.paired_input else channels
+        # no half type has a QR decomposition
+        rotation = torch.empty(num_pairs, num_read, device=self.weight.device, dtype=wide_default())
+        nn.init.orthogonal_(rotation)
+        if self.paired_input:
+            rotation = rotation.repeat_interleave(2, dim=1)[:, :channels]
+            rotation[:, 1::2].neg_()
+        with torch.no_grad():
+            self.weight.mul_(_BRANCH_GAIN)
+            from_input = self.weight[:, self.linear]
+            from_input[0::2] = rotation
+            from_input[1::2] = -rotation[: self.out_channels // 2]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +10,13 @@ from torch import Tensor, nn
 from hyperseq._axes import spatial_size
 from hyperseq._checks import as_size, check_activations, check_count, check_positive
 from hyperseq.functional import coordinate_grid, mix_channels
+from hyperseq.nn._precision import AtLeastFloat32, wide_default
 from hyperseq.nn.channel_mixing import ChannelMixing
 
 _GAMMA_SHAPE = 6.0
-_GAMMA_RATE = 1.0
 
 
-class SlowNetwork(nn.Module):
+class SlowNetwork(AtLeastFloat32):
     """Generate a hyper-kernel of any size from coordinates, by a multiplicative filter network.
 
     With ``g_l(c) = sin(Omega_l c + phi_l)``::
@@ -28,6 +29,10 @@ class SlowNetwork(nn.Module):
     A kernel that is summed over N positions is multiplied by ``rate^d / sqrt(N)``, N the product of the extents
     (Chang et al. 2020). The sum then keeps unit variance and approximates the same integral at every rate. The factor
     is applied in ``forward``; weights are not rescaled.
+
+    Frequencies and phases stay float32 where the network is cast to a half type: a bfloat16 near 1,000 has steps of 4.
+    ``size`` is part of the state, as the buffer ``extent``: weights of another size are refused. To go on at another
+    length, build the network with the size that it was trained with. Longer inputs read the kernel on.
 
     Args:
         num_spatial_dims: Number of axes d of the kernel.
@@ -44,13 +49,16 @@ class SlowNetwork(nn.Module):
         ``forward()`` gives ``(1, C, *size)``, with a modulation ``(B, C, *size)``.
 
     Raises:
-        ValueError: If a count or size is no positive integer, or omega_0 no finite number above 0.
+        ValueError: If a count or size is no positive integer, omega_0 no finite number above 0, the loaded state is of
+            another size, or frequencies or phases are in a half type.
 
     Example:
         >>> slow_network = SlowNetwork(1, 8, size=100)
         >>> slow_network().shape, slow_network(70, rate=0.5).shape
         (torch.Size([1, 8, 100]), torch.Size([1, 8, 70]))
     """
+
+    extent: Tensor
 
     def __init__(
         self,
@@ -73,24 +81,23 @@ class SlowNetwork(nn.Module):
         self.omega_0 = float(omega_0)
         self.summed = summed
         width, layers = self.hidden_channels, self.num_layers
-        self.frequencies = nn.Parameter(torch.empty(layers + 1, width, self.num_spatial_dims))
-        self.phases = nn.Parameter(torch.empty(layers + 1, width))
-        self.mixings = nn.ModuleList(ChannelMixing(width, width) for _ in range(layers))
-        self.output = ChannelMixing(width, self.out_channels)
+        self.frequencies = nn.Parameter(torch.empty(layers + 1, width, self.num_spatial_dims, dtype=wide_default()))
+        self.phases = nn.Parameter(torch.empty(layers + 1, width, dtype=wide_default()))
+        self.register_buffer("extent", torch.empty(self.num_spatial_dims, dtype=torch.int64))
+        self.mixings = nn.ModuleList(_SineMixing(width, width) for _ in range(layers))
+        self.output = _SineMixing(width, self.out_channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw frequencies and phases as above, and mixings so that every layer keeps unit variance."""
-        shapes = _GAMMA_SHAPE / torch.arange(1, self.num_layers + 2).reshape(-1, 1, 1)
-        gamma = torch.distributions.Gamma(shapes, _GAMMA_RATE).sample((self.hidden_channels,)).movedim(0, 1)
+        """Draw frequencies and phases as above; the mixings draw their own weights."""
+        layer = torch.arange(1, self.num_layers + 2, dtype=torch.float32, device=self.frequencies.device)
+        shapes = (_GAMMA_SHAPE / layer).expand(self.hidden_channels, -1)
         with torch.no_grad():
-            self.frequencies.uniform_(-1, 1).mul_(2 * math.pi * self.omega_0 * gamma.flatten(2))
+            # Gamma(shape, 1); torch.distributions would read values, which the meta device does not have
+            gamma = torch._standard_gamma(shapes).mT[..., None]
+            self.frequencies.uniform_(-1, 1).mul_(2 * math.pi * self.omega_0 * gamma)
+            self.extent.copy_(torch.tensor(self.size))
         nn.init.uniform_(self.phases, -math.pi, math.pi)
-        # The variance of a sine is 1/2, so weights of variance 2 / width give a sum of variance 1.
-        bound = math.sqrt(6 / self.hidden_channels)
-        for mixing in [*self.mixings, self.output]:
-            nn.init.uniform_(mixing.weight, -bound, bound)
-            nn.init.zeros_(mixing.bias)
 
     def forward(
         self,
@@ -115,13 +122,11 @@ class SlowNetwork(nn.Module):
             ValueError: If the size is not positive, the rate not above 0, or the modulation does not fit.
         """
         size = self.size if size is None else as_size(size, self.num_spatial_dims, name="size")
-        parameter = self.phases
-        # float16 and bfloat16 cannot hold the phase of a fast sine, and the network is small: run it in float32.
-        dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
-        with torch.autocast(parameter.device.type, enabled=False):
-            grid = coordinate_grid(
-                size, extent=self.size, rate=rate, start=start, dtype=dtype, device=parameter.device
-            )[None]
+        self._check_digits()
+        # The network is small: run all of it in the type of its frequencies.
+        dtype, device = self.frequencies.dtype, self.frequencies.device
+        with torch.autocast(device.type, enabled=False):
+            grid = coordinate_grid(size, extent=self.size, rate=rate, start=start, dtype=dtype, device=device)[None]
             hidden, *filters = self._filters(grid)
             for sine, mixing in zip(filters, self.mixings, strict=True):
                 hidden = sine * _mix(mixing, hidden)
@@ -131,12 +136,22 @@ class SlowNetwork(nn.Module):
             kernel = _mix(self.output, hidden)
             if self.summed:
                 kernel = kernel * (rate**self.num_spatial_dims / math.sqrt(math.prod(self.size)))
-        return kernel.to(parameter.dtype)
+        return kernel.to(self.output.weight.dtype)
 
     def _filters(self, grid: Tensor) -> tuple[Tensor, ...]:
         """Compute the sines of all layers by one mixing."""
-        frequencies, phases = self.frequencies.flatten(0, 1).to(grid.dtype), self.phases.flatten().to(grid.dtype)
-        return torch.sin(mix_channels(grid, weight=frequencies, bias=phases)).chunk(self.num_layers + 1, dim=1)
+        angles = mix_channels(grid, weight=self.frequencies.flatten(0, 1), bias=self.phases.flatten())
+        return torch.sin(angles).chunk(self.num_layers + 1, dim=1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        extent = state_dict.get(prefix + "extent")
+        trained = self.size if extent is None or extent.is_meta else tuple(extent.tolist())
+        if trained != self.size:
+            raise ValueError(
+                f"size of {prefix.removesuffix('.') or type(self).__name__} must be {trained}, with which the weights "
+                f"were trained, got {self.size}: a module of that size also reads inputs of other sizes"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _check_modulation(self, modulation: Tensor, size: tuple[int, ...]) -> None:
         check_activations(
@@ -149,6 +164,16 @@ class SlowNetwork(nn.Module):
     def extra_repr(self) -> str:
         """Describe the network in a printed model."""
         return f"{self.num_spatial_dims}, {self.out_channels}, size={self.size}, omega_0={self.omega_0}"
+
+
+class _SineMixing(ChannelMixing):
+    """A mixing of products of sines, drawn so that every layer keeps unit variance."""
+
+    def reset_parameters(self) -> None:
+        # The variance of a sine is 1/2, so weights of variance 2 / width give a sum of variance 1.
+        bound = math.sqrt(6 / self.in_channels)
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
 
 def _mix(mixing: nn.Module, x: Tensor) -> Tensor:

@@ -188,16 +188,16 @@ def test_batch_standardization_equals_loops_in_training_and_evaluation(shape, le
         functional.batch_standardize(x, lengths=as_tensor(lengths), eps=0.01),
     )
 
-    # one step of the average from (0, 1), by the biased variance
+    # one batch has all the weight, whatever the statistics began with; the variance is the biased one
     mean, var = reference.batch_moments(samples)
-    cases.assert_close(module.running_mean, 0.1 * mean)
-    cases.assert_close(module.running_var, 0.9 + 0.1 * var)
+    cases.assert_close(module.running_mean, mean)
+    cases.assert_close(module.running_var, var)
 
     module.eval()
-    running = reference.batch_standardize(samples, 0.1 * mean, 0.9 + 0.1 * var, eps=0.01)
+    running = reference.batch_standardize(samples, mean, var, eps=0.01)
     truth = by_batch if statistics == "batch" else reference.batch_of(running, shape[2:])
     cases.assert_close(module(x, lengths=as_tensor(lengths)), truth)
-    cases.assert_close(module.running_mean, 0.1 * mean)
+    cases.assert_close(module.running_mean, mean)
 
 
 @over_shapes_and_lengths
@@ -217,19 +217,26 @@ def test_group_standardization_equals_loops_in_training_and_evaluation(shape, le
     width = 6 // num_groups
     even = [c for c in range(6) if c // width % 2 == 0]
     mean, var = reference.batch_moments([sample[even] for sample in samples])
-    running = reference.group_standardize(samples, mean=0.1 * mean, var=0.9 + 0.1 * var, **options)
+    running = reference.group_standardize(samples, mean=mean, var=var, **options)
     truth = by_batch if statistics == "batch" else reference.batch_of(running, shape[2:])
     cases.assert_close(module(x, lengths=as_tensor(lengths)), truth)
 
 
-def test_running_statistics_are_an_exponential_average():
-    module, batches = build(BatchStandardization, 2), [cases.normal(4, 2, 5, seed=seed) for seed in range(3)]
-    mean = torch.zeros(2).double()
+@pytest.mark.parametrize("momentum", [0.1, 0.5, None])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_running_statistics_are_the_true_weighted_mean_of_all_batches(momentum, steps):
+    """The newest batch weighs momentum, each older one less by 1 - momentum; with None all weigh alike."""
+    module = build(BatchStandardization, 2, momentum=momentum)
+    batches = [(seed + 1) * cases.normal(4, 2, 5, seed=seed) + seed for seed in range(steps)]
     for batch in batches:
         module(batch)
-        mean = 0.9 * mean + 0.1 * batch.mean((0, 2))
-    cases.assert_close(module.running_mean, mean)
-    assert not module.running_mean.requires_grad
+    weights = [1.0 if momentum is None else (1 - momentum) ** (steps - 1 - i) for i in range(steps)]
+    moments = [reference.batch_moments(reference.samples_of(batch)) for batch in batches]
+    for found, part in ((module.running_mean, 0), (module.running_var, 1)):
+        truth = sum(weight * each[part] for weight, each in zip(weights, moments, strict=True)) / sum(weights)
+        cases.assert_close(found, truth)
+        assert not found.requires_grad
+    assert module.num_batches_tracked == steps
 
 
 # ---- errors
