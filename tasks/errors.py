@@ -1,5 +1,7 @@
 """The error of a user's mistake; a leaf that every module may import."""
 
+import traceback
+
 
 class UserError(ValueError):
     """A mistake of the user that one line explains: the argument, the rule and the value found.
@@ -11,3 +13,12 @@ class UserError(ValueError):
         Traceback (most recent call last):
         tasks.errors.UserError: batch_size must be at least 1, got 0
     """
+
+
+def is_raised_by_the_call(error: TypeError) -> bool:
+    """Return whether calling something failed, not the code that was called: its arguments did not fit.
+
+    The factories of a config are called through jsonargparse.
+    """
+    modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return set(modules[1:]) <= {"jsonargparse"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule
@@ -15,7 +16,7 @@ from hyperseq.optim import param_groups
 from tasks.data.batches import Batch
 from tasks.errors import UserError
 from tasks.learning.backbone import HasHyperKernels, ShortensSequences, accepts, check_backbone, input_size
-from tasks.learning.heads import ClassificationHead, check_columns, check_head
+from tasks.learning.heads import ClassificationHead, check_columns, make_head
 from tasks.learning.optimizers import adamw, make_optimizer
 from tasks.learning.predictions import Predictions
 from tasks.learning.schedules import ScheduleName, make_schedule
@@ -71,12 +72,15 @@ class Classifier(LightningModule):
         ema_decay: float | None = None,
     ) -> None:
         super().__init__()
-        if ema_decay is not None and not 0 <= ema_decay < 1:
-            raise UserError(f"ema_decay must lie in [0, 1), got {ema_decay}")
+        # fmt: off
+        check_options(
+            label_smoothing=label_smoothing, slow_neural_loss_weight=slow_neural_loss_weight, lr=lr, slow_lr=slow_lr,
+            weight_decay=weight_decay, warmup=warmup, ema_decay=ema_decay,
+        )
+        # fmt: on
         check_backbone(backbone)
         self.backbone = backbone
-        self.head = head(self.backbone.out_channels, num_classes)
-        check_head(self.head)
+        self.head = make_head(head, self.backbone.out_channels, num_classes)
         self.train_loss = self.head.loss
         if label_smoothing:
             if not accepts(self.head.loss, "label_smoothing"):
@@ -189,10 +193,15 @@ class Classifier(LightningModule):
         """Group the parameters with the peak learning rates and the decay of the config."""
         return param_groups(self, lr=self.lr, weight_decay=self.weight_decay, slow_lr=self.slow_lr)
 
+    def build_optimizer(self) -> Optimizer:
+        """Build the optimizer."""
+        return make_optimizer(self.optimizer, self.parameter_groups(), lr=self.lr)
+
     def configure_optimizers(self) -> Any:
         """Build the optimizer and its schedule."""
-        optimizer = make_optimizer(self.optimizer, self.parameter_groups(), lr=self.lr)
-        total_steps = int(self.trainer.estimated_stepping_batches)
+        optimizer = self.build_optimizer()
+        # A training without steps has a schedule that nothing asks.
+        total_steps = max(int(self.trainer.estimated_stepping_batches), 1)
         schedule = make_schedule(self.schedule, optimizer, total_steps=total_steps, warmup=self.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -211,12 +220,19 @@ class Classifier(LightningModule):
         average = get_ema_multi_avg_fn(self.ema_decay)
         return [WeightAveraging(device=self.trainer.strategy.root_device, use_buffers=True, multi_avg_fn=average)]
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the optimizer that the checkpoint belongs to."""
+        checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__qualname__
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume a training with an average that began without one, and the other way round.
+        """Refuse to resume a training by another optimizer, or with an average where it began without one.
 
         Raises:
-            UserError: If one of the checkpoint and the model has an average and the other has none.
+            UserError: If the optimizers differ, or one of the checkpoint and the model has an average alone.
         """
+        begun_by, optimizer = checkpoint.get("optimizer"), type(self.build_optimizer()).__qualname__
+        if optimizer != begun_by:
+            raise UserError(f"optimizer must be {begun_by} to resume a training begun by it, got {optimizer}")
         averaged = "averaging_state" in checkpoint
         if averaged != (self.ema_decay is not None):
             begun = "with" if averaged else "without"
@@ -224,3 +240,26 @@ class Classifier(LightningModule):
                 f"ema_decay must be {'given' if averaged else 'null'} to resume a training begun {begun} averaged "
                 f"weights, got {'null' if averaged else self.ema_decay}"
             )
+
+
+def check_options(**options: float | None) -> None:
+    """Check the options of `Classifier` that are numbers, by their names; others are passed over.
+
+    Raises:
+        UserError: If an option is out of its range.
+    """
+    for name, rule, holds in OPTION_RULES:
+        value = options.get(name)
+        if value is not None and not (isfinite(value) and holds(value)):
+            raise UserError(f"{name} must {rule}, got {value}")
+
+
+OPTION_RULES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+    ("label_smoothing", "lie in [0, 1)", lambda value: 0 <= value < 1),
+    ("slow_neural_loss_weight", "be at least 0", lambda value: value >= 0),
+    ("lr", "be positive", lambda value: value > 0),
+    ("slow_lr", "be at least 0", lambda value: value >= 0),
+    ("weight_decay", "be at least 0", lambda value: value >= 0),
+    ("warmup", "lie in [0, 1]", lambda value: 0 <= value <= 1),
+    ("ema_decay", "lie in [0, 1)", lambda value: 0 <= value < 1),
+)

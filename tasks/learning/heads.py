@@ -1,5 +1,6 @@
 """From features to outputs; loss, metrics and the columns of the predictions come with the head."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss
 
 from hyperseq.functional import spatial_mean
-from tasks.errors import UserError
+from tasks.errors import UserError, is_raised_by_the_call
 from tasks.learning.backbone import accepts
 
 
@@ -67,6 +68,24 @@ def _check_targets(head: nn.Module, targets: Tensor, *, real: bool, num_dims: in
         rule = "real, (B,) or (B, num_targets) of float32" if real else "classes, (B,) of int64"
         found = f"{tuple(targets.shape)} of {'real numbers' if targets.is_floating_point() else 'integers'}"
         raise UserError(f"y must be {rule} with {type(head).__name__}, got {found}")
+
+
+def make_head(factory: Callable[[int, int], nn.Module], in_channels: int, num_classes: int) -> nn.Module:
+    """Build a head and check it.
+
+    Raises:
+        UserError: If the factory does not take the two numbers, or its head cannot be trained.
+    """
+    try:
+        head = factory(in_channels, num_classes)
+    except TypeError as error:
+        if not is_raised_by_the_call(error):
+            raise
+        raise UserError(
+            f"head must be called with (out_channels, num_classes), got one that cannot: {error}"
+        ) from error
+    check_head(head)
+    return head
 
 
 class ClassificationHead(nn.Module):

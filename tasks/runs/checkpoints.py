@@ -1,15 +1,18 @@
 """Which weights a run keeps, and how they are found again."""
 
+import io
+import re
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from tasks.errors import UserError
-from tasks.runs.run_folder import RunFolder
+from tasks.runs.run_folder import RunFolder, write_whole
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -25,7 +28,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best value so far, and the file that holds it, from the resumed checkpoint."""
-        if self.monitor and self._path.is_file():
+        if self.monitor and state_dict["best_model_score"] is not None and self._path.is_file():
             # The form in which Lightning compares paths.
             best = str(Path(self.dirpath or "") / self._path.name)
             self.best_model_path = self.kth_best_model_path = best
@@ -43,6 +46,35 @@ def checkpoint_callbacks(run: RunFolder, *, selected: bool = True) -> list[RunCh
     else:
         best = RunCheckpoint(run.checkpoint("best"), monitor="epoch", mode="max", save_on_train_epoch_end=True)
     return [best, RunCheckpoint(run.checkpoint("last"), save_on_train_epoch_end=True)]
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Write a checkpoint beside its target, and let it replace an earlier one only if it can be read again.
+
+    Lightning writes to the folder for temporary files. From another file system the file is copied, and a full disk
+    would leave half of it in place of the earlier checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            UserError: If the disk is full, or the checkpoint holds more than plain values and tensors.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_whole(Path(path), lambda file: file.write(content.getbuffer()), check=_check_plain)
+
+
+def _check_plain(path: Path) -> None:
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except UnpicklingError as error:
+        reason = re.search(r"Unsupported \w+ [\w.]+|Unsupported \w+", str(error))
+        raise UserError(
+            "a checkpoint must hold plain values and tensors, such as those of state_dict of modules, data and "
+            f"callbacks, got {reason[0] if reason else error}"
+        ) from error
 
 
 def find_checkpoint(wanted: str, run: RunFolder) -> Path:
@@ -68,7 +100,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
+    except Exception as error:
+        # What torch raises depends on the bytes that it takes for a pickle.
         raise UserError(f"ckpt_path must be a whole checkpoint, got {path}") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UserError(f"ckpt_path must be a checkpoint of a training, got {path}")
@@ -87,3 +120,30 @@ def load_weights(model: nn.Module, path: Path) -> None:
         # The first line names the class, the others each a weight; one of them says enough.
         detail = str(error).splitlines()[1].strip()
         raise UserError(f"ckpt_path must hold the weights of the config's model, got {path}: {detail}") from error
+
+
+def check_goes_on(checkpoint: dict[str, Any], *, max_epochs: int | None, max_steps: int, concluded: bool) -> None:
+    """Check that a training can go on from a checkpoint and then equals one that was never interrupted.
+
+    `max_epochs` and `max_steps` are those of Lightning's `Trainer`. `concluded` tells whether there are results.
+
+    Raises:
+        UserError: If the checkpoint holds weights alone, was written within an epoch, or the training has its results.
+    """
+    if not {"loops", "optimizer_states", "epoch", "global_step"} <= set(checkpoint):
+        raise UserError("ckpt_path must be a checkpoint of a training to resume it, got one of weights alone")
+    loop = checkpoint["loops"]["fit_loop"]
+    batches = loop["epoch_loop.batch_progress"]
+    done = loop["epoch_progress"]["current"]["processed"]
+    steps = checkpoint["global_step"]
+    for name, limit, count in (("max_epochs", max_epochs, done), ("max_steps", max_steps, steps)):
+        if limit is not None and 0 <= limit <= count:
+            if concluded:
+                raise UserError(f"trainer.{name} must be above {count} to go on: the run has finished, got {limit}")
+            return
+    if batches["current"]["ready"] and not batches["is_last_batch"]:
+        raise UserError(
+            f"ckpt_path must be a checkpoint of the end of an epoch, got one after {batches['current']['ready']} "
+            f"batches of epoch {checkpoint['epoch'] + 1} (step {steps}), where trainer.max_steps, max_time or a "
+            "validation within the epoch put it; what follows would not equal one training"
+        )

@@ -3,10 +3,14 @@
 import json
 import os
 import shlex
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from shutil import disk_usage
+from typing import Any, BinaryIO
 
 from tasks.errors import UserError
 
@@ -22,21 +26,32 @@ class RunFolder:
         """Make the next numbered folder; two runs that start together get two folders.
 
         Raises:
-            UserError: If `name` is not one plain folder name.
+            UserError: If `name` is not one plain folder name, or the folder cannot be made.
         """
         if Path(name).name != name or name in ("", ".", ".."):
             raise UserError(f"run.name must be one folder name, got {name!r}")
         named_folder = root / name
-        named_folder.mkdir(parents=True, exist_ok=True)
-        taken = [int(path.name) for path in named_folder.iterdir() if path.name.isdecimal()]
-        for number in count(max(taken, default=0) + 1):
-            try:
+        try:
+            named_folder.mkdir(parents=True, exist_ok=True)
+            taken = [int(path.name) for path in named_folder.iterdir() if path.name.isdecimal()]
+            for number in count(max(taken, default=0) + 1):
                 # mkdir is atomic: of two runs that want one number, one gets it and the other sees it taken.
-                (named_folder / str(number)).mkdir()
-            except FileExistsError:
-                continue
-            return cls(named_folder / str(number))
+                with suppress(FileExistsError):
+                    (named_folder / str(number)).mkdir()
+                    return cls(named_folder / str(number))
+        except OSError as error:
+            raise UserError(f"run.root must be a folder that can be written, got {root}: {error.strerror}") from error
         raise AssertionError("counting never ends")
+
+    def discard(self, root: Path) -> None:
+        """Remove the folder, and those above it up to `root`, as far as they are empty."""
+        for folder in (self.path, *self.path.parents):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            if folder == root:
+                return
 
     @classmethod
     def owner(cls, checkpoint: Path) -> "RunFolder | None":
@@ -99,12 +114,44 @@ class RunFolder:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write a JSON file whole or not at all; numbers that are not finite, which JSON lacks, become `null`."""
+    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], Any], *, check: Callable[[Path], None] | None = None) -> None:
+    """Write a file whole or not at all; `write` fills an open file, `check` looks at the closed one.
+
+    Raises:
+        UserError: If the file cannot be written, such as to a full disk. An earlier file at `path` is then kept.
+    """
+    # Beside the target: a file can replace another in one step on one file system alone.
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        if check:
+            check(part)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        free = disk_usage(path.parent).free / 2**20
+        raise UserError(f"{path} could not be written: {error.strerror}, {free:,.1f} MiB are free") from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not isfinite(content) else content

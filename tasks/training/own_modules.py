@@ -13,11 +13,17 @@ def add_import_folders(words: list[str]) -> list[Path]:
 
     The folders come last on `sys.path`: no installed package is hidden by a file of the same name.
     """
-    files = [file for file in map(Path, _values(words, "--config")) if file.is_file()]
+    files = find_config_files(words)
     recorded = [folder for file in files for folder in read_import_folders(file)]
     folders = list(dict.fromkeys([*(file.resolve().parent for file in files), Path.cwd(), *recorded]))
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     return folders
+
+
+def find_config_files(words: list[str]) -> list[Path]:
+    """Find the configs among the words of the command line that are files."""
+    named = [*_values(words, "--config"), *_values(words, "-c")]
+    return [file for file in map(Path, named) if file.is_file()]
 
 
 def read_import_folders(config: Path) -> list[Path]:

@@ -35,25 +35,38 @@ LONGEST_LINE, LONG_CHANNELS_SHOWN, BINS, ZOOM = 1000, 3, 400, 200
 MOST_CLASSES, PAIRS_SHOWN = 50, 30
 
 
-def plot_curves(path: Path, rows: Sequence[Row], *, best_epoch: int, test: Mapping[str, float]) -> None:
-    """Draw the first two metrics and the learning rate over the epochs; `test` holds the metrics of the best epoch."""
-    shown = list(test)[:2]
+def plot_curves(
+    path: Path,
+    rows: Sequence[Row],
+    *,
+    metrics: Sequence[str],
+    best_epoch: int | None,
+    test: Mapping[str, float] | None,
+) -> None:
+    """Draw the first two metrics and the learning rate over the epochs.
+
+    `best_epoch` is `None` where no validation chose an epoch. `test` holds the metrics of the kept weights, if any.
+    """
+    shown = metrics[:2]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.9 + 4.1 * len(shown), 3.6), layout="constrained")
-        *panels, rate = figure.subplots(1, len(shown) + 1, width_ratios=(*(4 for _ in shown), 2.6))
+        *panels, rate = figure.subplots(1, len(shown) + 1, width_ratios=(*(4 for _ in shown), 2.6), squeeze=False)[0]
         for axes, metric in zip(panels, shown, strict=True):
             scale = 100.0 if metric == "accuracy" else 1.0
             _draw_pair(axes, rows, metric, scale=scale)
-            axes.axhline(scale * test[metric], color=TEST, linestyle="--", linewidth=1.2, label="test, best epoch")
+            if test is not None:
+                axes.axhline(scale * test[metric], color=TEST, linestyle="--", linewidth=1.2, label="test")
             axes.set(title=metric.replace("_", " ").capitalize(), ylabel="percent" if metric == "accuracy" else "")
             if metric == "cross_entropy":
                 axes.set(ylabel="nats", yscale="log")
                 axes.yaxis.set_major_locator(FixedLocator(choose_log_ticks(*axes.get_ylim())))
                 axes.yaxis.set_major_formatter("{x:g}")
                 axes.yaxis.set_minor_locator(NullLocator())
-            axes.axvline(best_epoch, color=INK, linestyle=":", linewidth=1, label="best epoch")
+            if best_epoch is not None:
+                axes.axvline(best_epoch, color=INK, linestyle=":", linewidth=1, label="best epoch")
         # Outside the panels: no line crosses it.
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        if panels:
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
         _draw_rates(rate, rows)
         rate.set(title="Learning rate at epoch end", ylim=(0, None))
         for axes in (*panels, rate):

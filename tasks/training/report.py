@@ -1,5 +1,6 @@
-"""What a finished training leaves behind: test of the best weights, files, and the table of it all."""
+"""What a finished training leaves behind: test of the kept weights, files, and the table of it all."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from torch import Tensor
 from tasks.learning.classifier import Classifier
 from tasks.learning.predictions import Predictions
 from tasks.learning.score import Score
-from tasks.runs.checkpoints import load_weights, read_checkpoint
+from tasks.runs.checkpoints import RunCheckpoint, load_weights, read_checkpoint
 from tasks.runs.provenance import describe_environment
-from tasks.runs.run_folder import RunFolder, write_json, write_text
+from tasks.runs.run_folder import RunFolder, write_json, write_text, write_whole
 from tasks.training.callbacks.epoch_log import read_rows
 from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
 from tasks.training.prediction_table import format_csv, write_predictions
@@ -41,34 +42,47 @@ class Report:
     resumed: bool
 
     def write(self, console: Console) -> None:
-        """Test the best weights, which the model keeps, write every file of the run and print the table."""
-        best = self.run.checkpoint("best")
-        best_epoch, rows = read_checkpoint(best)["epoch"] + 1, read_rows(self.run.metrics)
+        """Test the weights that are kept, write every file of the run and print the table."""
+        best, rows = self.run.checkpoint("best"), read_rows(self.run.metrics)
+        was_chosen = self._keep_weights()
+        kept = read_checkpoint(best)
         load_weights(self.model, best)
-        val = None
-        if self.data.selected_on != "last":
-            self.trainer.validate(self.model, datamodule=self.data, verbose=False)
-            val = Score.of(self.model.join_predictions(), self.model.head)
-        self.trainer.test(self.model, datamodule=self.data, verbose=False)
-        table = self.model.join_predictions()
-        test = Score.of(table, self.model.head)
+        taken = {
+            "best_epoch": kept["epoch"] + 1 if was_chosen else None,
+            "best_step": kept["global_step"],
+            "epochs": self.trainer.current_epoch,
+            "steps": self.trainer.global_step,
+        }
+        tables = {split: self._evaluate(split) for split in ("validation", "test")}
+        scores = {split: Score.of(table, self.model.head) for split, table in tables.items() if table}
+        selected_on = self.data.selected_on if was_chosen else "last"
 
-        # Numbers first: a picture that fails costs no result.
-        names = {"class_names": self.data.class_names, "sample_names": self.data.sample_names}
-        write_predictions(self.run.predictions, table, self.model.head, **names)
-        counts = count_confusions(table, self.model.head, self.data.num_classes)
+        # Numbers first: what fails after them costs no result.
+        for path in (self.run.predictions, self.run.confusion_matrix, *self._pictures()):
+            path.unlink(missing_ok=True)
+        write_json(self.run.results, self._results(scores, taken, selected_on))
+        counts = None
+        if table := tables["test"]:
+            names = {"class_names": self.data.class_names, "sample_names": self.data.sample_names}
+            write_predictions(self.run.predictions, table, self.model.head, **names)
+            counts = count_confusions(table, self.model.head, self.data.num_classes)
         if counts is not None:
             write_confusion_matrix(self.run.confusion_matrix, counts, class_names=self.data.class_names)
-        last = {"best_epoch": best_epoch, "epochs": int(rows[-1]["epoch"]), "steps": int(rows[-1]["step"])}
-        write_json(self.run.results, self._results(val, test, last))
 
         def draw(path: Path, plot: Callable[..., None], *content: Any, **options: Any) -> None:
+            # Beside its target: half a picture replaces none.
+            part = path.with_name(f"part-{path.name}")
             try:
-                plot(path, *content, **options)
+                plot(part, *content, **options)
+                os.replace(part, path)
             except Exception as error:
+                part.unlink(missing_ok=True)
                 console.print(f"{path.name} could not be drawn: {type(error).__name__}: {' '.join(str(error).split())}")
 
-        draw(self.run.curves, plot_curves, rows, best_epoch=best_epoch, test=test.metrics)
+        if rows:
+            shown = next(iter(scores.values())).metrics if scores else {}
+            test = scores["test"].metrics if "test" in scores else None
+            draw(self.run.curves, plot_curves, rows, metrics=list(shown), best_epoch=taken["best_epoch"], test=test)
         if counts is not None:
             picture = self.run.confusion_matrix.with_suffix(".png")
             draw(picture, plot_confusion_matrix, counts, class_names=self.data.class_names)
@@ -79,11 +93,16 @@ class Report:
             if hyper_kernels:
                 draw(self.run.hyper_kernels, plot_hyper_kernels, hyper_kernels)
 
-        kept = "Best weights" if val else "Last weights, as there is no validation split"
-        heading = f"{kept}: epoch {best_epoch} of {len(rows)}, {self.seconds:.0f} s of training"
-        console.print(f"\n{heading}", style="bold")
-        scores = {"validation": val, "test": test} if val else {"test": test}
-        print_scores(console, scores, selected_on=self.data.selected_on)
+        heading = f"Best weights: epoch {taken['best_epoch']} of {len(rows)}"
+        if not was_chosen:
+            heading = f"Last weights, as no validation chose others: step {taken['steps']}"
+        console.print(f"\n{heading}, {self.seconds:.0f} s of training", style="bold")
+        if scores:
+            print_scores(console, scores, selected_on=selected_on)
+        for split, name in (("validation", "val"), ("test", "test")):
+            counted, total = scores[split].num_samples if split in scores else 0, self.data.split_sizes.get(name, 0)
+            if counted < total:
+                console.print(f"{split}: {counted:,} of {total:,} samples, by trainer.limit_{name}_batches")
         for path in sorted(path for path in self.run.path.rglob("*") if path.is_file()):
             console.print(f"  {path}")
         console.print("\nNext:")
@@ -91,21 +110,46 @@ class Report:
         if hasattr(self.data, "read_samples"):
             console.print(f"  {self.run.predict_command()} FILE...")
 
-    def _results(self, val: Score | None, test: Score, epochs: dict[str, int]) -> dict[str, Any]:
-        right = {"correct": test.correct, "interval_95": test.interval} if test.interval else {}
+    def _keep_weights(self) -> bool:
+        """Keep the last weights as the best ones where no validation chose any; return whether one did."""
+        last, best = self.run.checkpoint("last"), self.run.checkpoint("best")
+        was_chosen = any(
+            callback.monitor and callback.best_model_score is not None
+            for callback in self.trainer.checkpoint_callbacks
+            if isinstance(callback, RunCheckpoint)
+        )
+        if not last.is_file():
+            self.trainer.save_checkpoint(last)
+        if not was_chosen:
+            write_whole(best, lambda file: file.write(last.read_bytes()))
+        return was_chosen
+
+    def _evaluate(self, split: str) -> Predictions | None:
+        """Evaluate the model on a split; `None` where the split is empty or the trainer is told to leave it out."""
+        limit, evaluate = self.trainer.limit_val_batches, self.trainer.validate
+        if split == "test":
+            limit, evaluate = self.trainer.limit_test_batches, self.trainer.test
+        if not limit or (split == "validation" and self.data.selected_on == "last"):
+            return None
+        evaluate(self.model, datamodule=self.data, verbose=False)
+        return self.model.join_predictions()
+
+    def _pictures(self) -> tuple[Path, ...]:
+        return self.run.curves, self.run.confusion_matrix.with_suffix(".png"), self.run.hyper_kernels
+
+    def _results(self, scores: dict[str, Score], taken: dict[str, Any], selected_on: str) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        if val := scores.get("validation"):
+            told |= {"metric": next(iter(val.metrics))}
+            told |= {f"val_{name}": value for name, value in val.metrics.items()} | {"val_n": val.num_samples}
+        if test := scores.get("test"):
+            told |= {"metric": next(iter(test.metrics)), **test.metrics, "n": test.num_samples}
+            told |= {"correct": test.correct, "interval_95": test.interval} if test.interval else {}
         return {
             "task": self.config["run"]["name"],
-            "metric": next(iter(test.metrics)),
-            **test.metrics,
-            **right,
-            "n": test.num_samples,
-            **(
-                {f"val_{name}": value for name, value in val.metrics.items()} | {"val_n": val.num_samples}
-                if val
-                else {}
-            ),
-            "selected_on": self.data.selected_on,
-            **epochs,
+            **told,
+            "selected_on": selected_on,
+            **taken,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "seconds": round(self.seconds, 1),
             "seed": self.config["seed_everything"],

@@ -3,6 +3,7 @@
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from os import environ
 from pathlib import Path
 from shutil import which
@@ -22,7 +23,14 @@ from tasks.data.data_module import SPLITS, check_data_module
 from tasks.errors import UserError
 from tasks.learning.classifier import Classifier, NonFiniteLossError
 from tasks.learning.score import Score
-from tasks.runs.checkpoints import checkpoint_callbacks, find_checkpoint, load_weights, read_checkpoint
+from tasks.runs.checkpoints import (
+    WholeCheckpoints,
+    check_goes_on,
+    checkpoint_callbacks,
+    find_checkpoint,
+    load_weights,
+    read_checkpoint,
+)
 from tasks.runs.provenance import describe_checkout
 from tasks.runs.run_folder import RunFolder, write_text
 from tasks.training.callbacks.data_description import DescribeData
@@ -33,7 +41,8 @@ from tasks.training.callbacks.plan import Plan
 from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.training_clock import TrainingClock
 from tasks.training.cli_parser import OneLineParser, collect_typed_keys
-from tasks.training.own_modules import add_import_folders, choose_import_folders
+from tasks.training.option_checks import build_bare_trainer, check_config_file, check_parsed_options, check_words
+from tasks.training.own_modules import add_import_folders, choose_import_folders, find_config_files
 from tasks.training.report import Report, print_scores
 
 # These values come from the data or from seed_everything. A config must not set them.
@@ -61,6 +70,7 @@ FAILURES = (UserError, NonFiniteLossError, MisconfigurationException)
 """What a user can cause and one line can tell; anything else keeps its traceback."""
 
 OURS, PASSED_THROUGH = {"hyperseq", "tasks"}, {"jsonargparse", "pytorch_lightning", "lightning_fabric", "torch"}
+CHECKING = OURS | {"pytorch_lightning", "lightning_fabric"}
 BY_VERB = {"fit": SPLITS, "validate": ("val",), "test": ("test",)}
 
 
@@ -70,22 +80,28 @@ class TrainingCLI(LightningCLI):
     def __init__(self, args: list[str]) -> None:
         self.console = make_console()
         self.run_folder: RunFolder | None = None
+        self.begun = False
         self.checkpoint: Path | None = None
         self.clock = TrainingClock()
         self.import_folders = add_import_folders(args)
         verbs = {verb: {"allow_abbrev": False} for verb in self.subcommands()}
-        super().__init__(
-            Classifier,
-            LightningDataModule,
-            subclass_mode_data=True,
-            trainer_defaults=TRAINER_DEFAULTS,
-            parser_class=OneLineParser,
-            parser_kwargs={"prog": "hyperseq", "allow_abbrev": False, **verbs},
-            save_config_callback=None,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=args,
-        )
+        try:
+            super().__init__(
+                Classifier,
+                LightningDataModule,
+                subclass_mode_data=True,
+                trainer_defaults=TRAINER_DEFAULTS,
+                parser_class=OneLineParser,
+                parser_kwargs={"prog": "hyperseq", "allow_abbrev": False, **verbs},
+                save_config_callback=None,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                args=args,
+            )
+        finally:
+            # A run that did not come to its first step leaves no folder; one with files in it stays.
+            if self.run_folder and self.checkpoint is None and not self.begun:
+                self.run_folder.discard(self.config[self.subcommand].run.root)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -117,10 +133,21 @@ class TrainingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the given words alone; Lightning's own warns when `sys.argv` holds words, too."""
+        try:
+            check_words(args)
+            for path in find_config_files(args):
+                check_config_file(path)
+        except UserError as error:
+            parser.error(str(error))
         self.config = parser.parse_args(args)
         options = self.config[self.config.subcommand]
         files = [Path(file.relative) for file in options.config or []]
         self._refuse_what_would_be_ignored(options, collect_typed_keys(args, files))
+        try:
+            check_parsed_options(options)
+            bare_trainer = build_bare_trainer(options.trainer)
+        except UserError as error:
+            parser.error(str(error))
         if options.run.num_threads is not None:
             torch.set_num_threads(options.run.num_threads)
         # Taken out of the config: Lightning would let settings stored in the checkpoint replace those given here.
@@ -128,9 +155,11 @@ class TrainingCLI(LightningCLI):
         if self.config.subcommand != "fit" or wanted:
             try:
                 self.checkpoint = find_checkpoint(wanted or "best", RunFolder(files[-1].parent if files else Path()))
-                read_checkpoint(self.checkpoint)
+                content = read_checkpoint(self.checkpoint)
                 if self.config.subcommand == "fit":
-                    self._resume_in_place(args)
+                    run = self._resume_in_place(args)
+                    epochs, steps = bare_trainer.max_epochs, bare_trainer.max_steps
+                    check_goes_on(content, max_epochs=epochs, max_steps=steps, concluded=run.results.is_file())
             except UserError as error:
                 parser.error(str(error))
 
@@ -150,8 +179,18 @@ class TrainingCLI(LightningCLI):
         self.config_init = self.parser.instantiate_classes(config)
         self.datamodule = data
         self.model = self._get(self.config_init, "model")
+        if self.subcommand == "fit":
+            self._check_training(self.model)
         self._add_configure_optimizers_method_to_model(self.subcommand)
         self.trainer = self.instantiate_trainer()
+
+    def _check_training(self, model: Classifier) -> None:
+        """Find out before the run folder is touched whether optimizer and checkpoint fit the model."""
+        if self.checkpoint is None:
+            model.build_optimizer()
+        else:
+            load_weights(model, self.checkpoint)
+            model.on_load_checkpoint(read_checkpoint(self.checkpoint))
 
     def build_data(self, options: Namespace) -> Any:
         """Build the data module, with what the checkpoint learnt from its training split; nothing is read yet."""
@@ -172,11 +211,10 @@ class TrainingCLI(LightningCLI):
                                                enable_progress_bar=False, **kwargs)  # fmt: skip
         if self.run_folder is None:
             self.run_folder = RunFolder.create(options.run.root, options.run.name)
-            self.write_config(self.run_folder)
         run = self.run_folder
         self.checkout = describe_checkout()
         callbacks += [
-            _BeginRun(self, run),
+            _BeginRun(self),
             DescribeData(),
             LearningRates(),
             Plan(self.console, run, [str(file.relative) for file in options.config or []]),
@@ -186,28 +224,33 @@ class TrainingCLI(LightningCLI):
         ]
         if options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingProgress(self.console))
+        plugins = config.trainer.plugins or []
         return super().instantiate_trainer(
             callbacks=[*callbacks, *checkpoint_callbacks(run, selected=self.datamodule.selected_on != "last")],
+            plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
             default_root_dir=run.path,
             **kwargs,
         )
 
     def fit(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Train, test the best weights and write the run folder."""
-        interrupt, run = signal.getsignal(signal.SIGINT), self.run_folder
+        interrupt, run, trained = signal.getsignal(signal.SIGINT), self.run_folder, False
         assert run is not None
         if self.config[self.subcommand].run.compile:
             # From the second length on, one program serves all lengths.
             model.backbone.compile()
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=self.checkpoint, weights_only=True)
+            if not self.begun:
+                # There was no step to take: Lightning calls no hook of a training then.
+                self.begin()
+            trained = True
             # fmt: off
             Report(
                 trainer=self.trainer, model=model, data=datamodule, run=run, config=self.plain_config(),
                 seconds=self.clock.seconds, checkout=self.checkout, resumed=self.checkpoint is not None,
             ).write(self.console)
             # fmt: on
-            run.error.unlink(missing_ok=True)
         except SystemExit:
             # Lightning turns Ctrl-C into exit code 1, and ignores further ones; shells expect 130.
             signal.signal(signal.SIGINT, interrupt)
@@ -216,11 +259,24 @@ class TrainingCLI(LightningCLI):
             self._say_how_to_resume(run)
             raise SystemExit(130) from None
         except Exception as error:
-            write_text(run.error, traceback.format_exc())
-            if isinstance(error, FAILURES):
+            if self.begun:
+                with suppress(UserError):
+                    write_text(run.error, traceback.format_exc())
+            if trained and not run.results.is_file():
+                self.console.print("\nThe training is finished and its weights are kept. To test them once more:")
+                self.console.print(f"  {run.command('fit', checkpoint='last')}")
+            if isinstance(error, FAILURES) or is_own_check(error) or not self.begun:
                 raise
             print(f"{traceback.format_exc()}hyperseq: the traceback is kept in {run.error}", file=sys.stderr)
             raise SystemExit(1) from error
+
+    def begin(self) -> None:
+        """Rewrite the config of the run and remove the numbers and the error of an earlier end."""
+        assert self.run_folder is not None
+        self.begun = True
+        self.write_config(self.run_folder)
+        for path in (self.run_folder.results, self.run_folder.error):
+            path.unlink(missing_ok=True)
 
     def validate(self, model: Classifier, datamodule: Any, **options: Any) -> None:
         """Print the score on the validation split."""
@@ -245,7 +301,7 @@ class TrainingCLI(LightningCLI):
         text = yaml.safe_dump(self.plain_config(), sort_keys=False)
         write_text(run.config, f"# {run.command('test')}\n{text}")
 
-    def _resume_in_place(self, words: list[str]) -> None:
+    def _resume_in_place(self, words: list[str]) -> RunFolder:
         assert self.checkpoint is not None
         self.run_folder = RunFolder.owner(self.checkpoint)
         if self.run_folder is None:
@@ -253,6 +309,7 @@ class TrainingCLI(LightningCLI):
         for name in ("run.root", "run.name"):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
+        return self.run_folder
 
     def _evaluate(self, split: str, model: Classifier, data: Any) -> None:
         assert self.checkpoint is not None
@@ -269,13 +326,8 @@ class TrainingCLI(LightningCLI):
                 self.parser.error(f"{target} must come from {source}, got a value of its own")
         if "model.optimizer.init_args.weight_decay" in typed:
             self.parser.error("model.optimizer.init_args.weight_decay must be given as model.weight_decay")
-        if options.trainer.devices not in (1, "1"):
-            self.parser.error(f"trainer.devices must be 1: batches are not shared out, got {options.trainer.devices}")
         if options.run.compile and not any(map(which, [environ.get("CXX", "g++"), "clang++"])):
             self.parser.error("run.compile must be false without a C++ compiler (g++ or clang++ on the path), got true")
-        if options.trainer.fast_dev_run:
-            self.parser.error("trainer.fast_dev_run must be false: it keeps no run, got true; limit "
-                              "trainer.max_epochs and trainer.limit_train_batches instead")  # fmt: skip
 
     def _say_how_to_resume(self, run: RunFolder) -> None:
         if run.checkpoint("last").is_file():
@@ -286,19 +338,20 @@ class TrainingCLI(LightningCLI):
 
 
 class _BeginRun(Callback):
-    """At the start of the training, rewrite the config and delete old results and the old error."""
+    """Begin the run when everything is checked that can be, and the first step comes next."""
 
-    def __init__(self, cli: TrainingCLI, run: RunFolder) -> None:
-        self.cli, self.run = cli, run
+    def __init__(self, cli: TrainingCLI) -> None:
+        self.cli = cli
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the config, and remove the numbers and the error of the earlier end."""
-        self.cli.write_config(self.run)
-        for path in (self.run.results, self.run.error):
-            path.unlink(missing_ok=True)
+        """Begin the run."""
+        self.cli.begin()
 
 
 def is_own_check(error: Exception) -> bool:
-    """Return whether a check of this project raised an error, with no code of a user in between: one line tells all."""
+    """Return whether a check of this project or of Lightning failed, with no code of a user in between.
+
+    One line then tells all.
+    """
     modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return isinstance(error, ValueError) and modules[-1] in OURS and set(modules) <= OURS | PASSED_THROUGH
+    return isinstance(error, ValueError) and modules[-1] in CHECKING and set(modules) <= OURS | PASSED_THROUGH

@@ -45,8 +45,29 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
     rows["device"] = f"{device_name(trainer.strategy.root_device)}, precision {trainer.precision}"
     rows["batch size"] = f"{data.batch_size}" + _accumulated(trainer)
     rows["epochs"] = f"{epochs}" + (f", resumed after {trainer.current_epoch}" if trainer.current_epoch else "")
-    rows["steps"] = f"{int(trainer.estimated_stepping_batches):,}"
+    total = int(trainer.estimated_stepping_batches)
+    rows["steps"] = f"{total:,}"
+    if 0 <= total <= trainer.global_step:
+        rows["steps"] += (
+            f", of which {trainer.global_step:,} are taken: the learning rate is at the end of its schedule"
+        )
+    if not _validates(trainer, total):
+        rows["validation"] = "none within these steps: the last weights are kept"
     return rows
+
+
+def _validates(trainer: Trainer, total_steps: int) -> bool:
+    """Return whether the training comes to a validation before its last step."""
+    if trainer.limit_val_batches == 0:
+        return False
+    every, epoch, first = (
+        trainer.check_val_every_n_epoch,
+        int(trainer.num_training_batches),
+        trainer.val_check_batch or trainer.num_training_batches,
+    )
+    if every is not None:
+        first = (every - 1) * epoch + min(first, epoch)
+    return total_steps < 0 or first <= total_steps * trainer.accumulate_grad_batches
 
 
 def _accumulated(trainer: Trainer) -> str:

@@ -21,7 +21,10 @@ def test_curves_are_drawn_even_after_one_epoch_and_with_losses_that_are_not_fini
     row = {"train/cross_entropy": 2.0, "val/cross_entropy": float("inf"), "train/accuracy": 0.5, "lr/weights": 1e-3}
     for epochs in (1, 50):
         rows = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
-        plot_curves(tmp_path / "c.png", rows, best_epoch=1, test={"accuracy": 0.5, "cross_entropy": 2.0})
+        for metrics in ({"accuracy": 0.5, "cross_entropy": 2.0}, {}):
+            plot_curves(tmp_path / "c.png", rows, metrics=list(metrics), best_epoch=1, test=metrics)
+            assert drawn(tmp_path / "c.png")
+        plot_curves(tmp_path / "c.png", rows, metrics=["accuracy"], best_epoch=None, test=None)
         assert drawn(tmp_path / "c.png")
 
 
