@@ -15,10 +15,7 @@ class UserError(ValueError):
     """
 
 
-def is_raised_by_the_call(error: TypeError) -> bool:
-    """Return whether calling something failed, not the code that was called: its arguments did not fit.
-
-    The factories of a config are called through jsonargparse.
-    """
+def is_raised_within(error: Exception, packages: set[str]) -> bool:
+    """Return whether the code below the caller, if there is any, belongs to these packages alone."""
     modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return set(modules[1:]) <= {"jsonargparse"}
+    return set(modules[1:]) <= packages

@@ -14,6 +14,7 @@ from tasks.data.batches import Batch, TensorBatches, batch_loader, check_batch_s
 from tasks.errors import UserError
 
 SPLITS = ("train", "val", "test")
+LARGEST_SEED = 2**32 - 1
 
 REQUIRED = {
     "num_classes": "the number of classes, or of real targets",
@@ -47,7 +48,7 @@ class InMemoryDataModule(LightningDataModule):
             training batches is fixed by seed and epoch.
 
     Raises:
-        UserError: If the batch size is below 1, or the number of workers below 0.
+        UserError: If the batch size is below 1, the number of workers below 0, or a seed not in 0 to 2**32 - 1.
     """
 
     num_spatial_dims: int
@@ -78,6 +79,9 @@ class InMemoryDataModule(LightningDataModule):
         super().__init__()
         if num_workers < 0:
             raise UserError(f"num_workers must be at least 0, got {num_workers}")
+        for name, value in {"split_seed": split_seed, "seed": seed}.items():
+            if not 0 <= value <= LARGEST_SEED:
+                raise UserError(f"{name} must lie in [0, {LARGEST_SEED}], got {value}")
         self.batch_size, self.num_workers = check_batch_size(batch_size), num_workers
         self.split_seed, self.seed, self.bucket_by_length = split_seed, seed, bucket_by_length
         self.splits: dict[str, TensorBatches] = {}
@@ -101,6 +105,8 @@ class InMemoryDataModule(LightningDataModule):
 
     def _read_checked_splits(self) -> dict[str, TensorBatches]:
         splits = self.read_splits()
+        if not isinstance(splits, dict):
+            raise UserError(f"read_splits must return a dict of train, val and test, got {type(splits).__name__}")
         for name, split in splits.items():
             if not isinstance(split, TensorBatches):
                 found = type(split).__name__
@@ -158,7 +164,8 @@ class InMemoryDataModule(LightningDataModule):
 def check_data_module(data: LightningDataModule, *, splits: Sequence[str] = SPLITS) -> None:
     """Check what the command reads of a data module: attributes, loaders and one batch of each split.
 
-    Optional attributes that are missing get their values of `OPTIONAL`. No global random numbers are drawn.
+    Of data in memory all targets and positions are looked at. Optional attributes that are missing get their values of
+    `OPTIONAL`. No global random numbers are drawn.
 
     Args:
         data: A data module that is set up for these splits.
@@ -185,6 +192,10 @@ def check_data_module(data: LightningDataModule, *, splits: Sequence[str] = SPLI
         if not wrong:
             raise
     wrong += [f"{' and '.join(names)}: {fault}" for fault, names in found.items()]
+    wrong += [
+        f"state_dict, what was learnt, must hold numbers, texts, lists, dicts and tensors, got {kind} for {name}"
+        for name, kind in _find_unplain(data.state_dict())
+    ]
     if wrong:
         raise UserError(f"{type(data).__name__} is no data module that can be trained on: {'; '.join(wrong)}")
 
@@ -244,16 +255,29 @@ def _find_loader_faults(data: LightningDataModule, split: str) -> list[str]:
     tensors = {key: batch[key] for key in ("x", "y", "index", "lengths") if key in batch}
     if others := {key: value for key, value in tensors.items() if not isinstance(value, Tensor)}:
         return [f"{key} must be a tensor, got {type(value).__name__}" for key, value in others.items()]
-    return list(_find_batch_faults(data, **tensors))
+    faults = list(_find_batch_faults(data, **tensors))
+    if not faults and isinstance(loader.dataset, TensorBatches):
+        faults += _find_target_faults(data, loader.dataset.y, loader.dataset.index)
+    return faults
+
+
+def _find_unplain(state: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted name and the type of each value that a checkpoint of plain values cannot hold."""
+    for name, value in state.items():
+        inner = dict(enumerate(value)) if type(value) in (list, tuple) else value
+        if isinstance(inner, dict):
+            yield from _find_unplain(inner, f"{prefix}{name}.")
+        elif type(value) not in (int, float, str, bool, type(None), Tensor):
+            yield f"{prefix}{name}", type(value).__name__
 
 
 def _find_batch_faults(
     data: LightningDataModule, *, x: Tensor, y: Tensor, index: Tensor, lengths: Tensor | None = None
 ) -> Iterator[str]:
     """Yield what is wrong with the tensors of a batch; rules that need a wrong or missing attribute are left out."""
-    num_tokens, in_channels, axes, num_classes = (
+    num_tokens, in_channels, axes = (
         value if _is_positive(value := getattr(data, name, None)) else None
-        for name in ("num_tokens", "in_channels", "num_spatial_dims", "num_classes")
+        for name in ("num_tokens", "in_channels", "num_spatial_dims")
     )
     if num_tokens:
         if x.dtype != torch.int64 or x.ndim != 2:
@@ -268,6 +292,18 @@ def _find_batch_faults(
     # Pairs of sequences, such as two texts to compare, lie in one x: first all first ones, then all second ones.
     if not x.ndim or len(x) not in (count, 2 * count):
         yield f"x must hold one sample, or a pair, for each y, got {_describe(x)} for y {_describe(y)}"
+    yield from _find_target_faults(data, y, index)
+    if lengths is not None and x.ndim:
+        if lengths.dtype != torch.int64 or lengths.shape != (len(x),) or x.ndim != (2 if num_tokens else 3):
+            yield f"lengths must be (B,) of int64 and x be sequences, got {_describe(lengths)} for x {_describe(x)}"
+        elif fault := _describe_range(lengths, 1, x.shape[-1]):
+            yield f"lengths must be from 1 to the {x.shape[-1]} positions of x, got {fault}"
+
+
+def _find_target_faults(data: LightningDataModule, y: Tensor, index: Tensor) -> Iterator[str]:
+    """Yield what is wrong with the targets and positions of a batch, or of a whole split."""
+    num_classes = value if _is_positive(value := getattr(data, "num_classes", None)) else None
+    count = len(y) if y.ndim else 0
     if y.is_floating_point():
         if y.dtype != torch.float32 or (num_classes and tuple(y.shape[1:]) not in ((), (num_classes,))):
             yield f"y must be (B,) or (B, {num_classes}) of float32 where targets are real, got {_describe(y)}"
@@ -285,11 +321,6 @@ def _find_batch_faults(
         fault := _describe_range(index, 0, len(names) - 1)
     ):
         yield f"sample_names must hold a name for each index, got {len(names)} names and an index {fault}"
-    if lengths is not None and x.ndim:
-        if lengths.dtype != torch.int64 or lengths.shape != (len(x),) or x.ndim != (2 if num_tokens else 3):
-            yield f"lengths must be (B,) of int64 and x be sequences, got {_describe(lengths)} for x {_describe(x)}"
-        elif fault := _describe_range(lengths, 1, x.shape[-1]):
-            yield f"lengths must be from 1 to the {x.shape[-1]} positions of x, got {fault}"
 
 
 def _describe(tensor: Tensor) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss
 
 from hyperseq.functional import spatial_mean
-from tasks.errors import UserError, is_raised_by_the_call
+from tasks.errors import UserError, is_raised_within
 from tasks.learning.backbone import accepts
 
 
@@ -79,7 +79,8 @@ def make_head(factory: Callable[[int, int], nn.Module], in_channels: int, num_cl
     try:
         head = factory(in_channels, num_classes)
     except TypeError as error:
-        if not is_raised_by_the_call(error):
+        # The factories of a config are called through jsonargparse; an error inside the head is the user's.
+        if not is_raised_within(error, {"jsonargparse"}):
             raise
         raise UserError(
             f"head must be called with (out_channels, num_classes), got one that cannot: {error}"

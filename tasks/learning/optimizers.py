@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Adam, AdamW, Optimizer, SparseAdam
 
-from tasks.errors import UserError
+from tasks.errors import UserError, is_raised_within
 
 Groups = list[dict[str, Any]]
 OptimizerFactory = Callable[[Groups, float], Optimizer]
@@ -24,9 +24,18 @@ def make_optimizer(factory: OptimizerFactory, groups: Groups, *, lr: float) -> O
     """Call a factory with parameter groups and `lr`, and let Adam and AdamW update all parameters by one fused call.
 
     Raises:
-        UserError: If the factory returns no optimizer, or a decay is asked of an optimizer that has none.
+        UserError: If the factory does not take groups and rate or returns no optimizer, or a decay is asked of an
+            optimizer that has none.
     """
-    optimizer = factory(groups, lr)
+    try:
+        optimizer = factory(groups, lr)
+    except (TypeError, ValueError) as error:
+        # What an optimizer of torch refuses is told in one line; an error inside an optimizer of the user is not.
+        if not is_raised_within(error, {"jsonargparse", "torch"}):
+            raise
+        raise UserError(f"optimizer must take parameter groups and lr as (groups, lr): {error}") from error
+    if isinstance(optimizer, SparseAdam):
+        raise UserError("optimizer must take dense gradients, got SparseAdam")
     if not isinstance(optimizer, Optimizer):
         raise UserError(f"optimizer must return a torch.optim.Optimizer, got {type(optimizer).__name__}")
     decays = [group["weight_decay"] for group in groups if group.get("weight_decay")]

@@ -106,20 +106,28 @@ def _run_row(run: Run) -> Row:
     if "state" in run:
         return dict(zip(COLUMNS, (name, "", "", run["state"], "", "", seed), strict=True))
     main = metric(run)
-    # A run without a validation split has the score of the test split alone.
-    val, test = (mean_and_spread([run[name]], main) if name in run else "" for name in (f"val_{main}", main))
-    cells = name, f"{run['parameters']:,}", val, test + mark(run), f"{run['n']:,}", f"{run['seconds']:,.0f}", seed
+    val, test = (_shown(run.get(prefix + main), main) for prefix in ("val_", ""))
+    cells = name, f"{run['parameters']:,}", val, test + mark(run), _count(run), f"{run['seconds']:,.0f}", seed
     return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _mean_row(runs: Sequence[Run]) -> Row:
     summary, done = Summary.of(runs), [run for run in runs if "state" not in run]
-    validated = [run for run in done if f"val_{metric(run)}" in run]
-    val = mean_and_spread([run[f"val_{metric(run)}"] for run in validated], metric(done[0])) if validated else ""
-    parameters, n = (distinct(f"{run[name]:,}" for run in done) for name in ("parameters", "n"))
+    values = [value for run in done if (value := run.get(f"val_{metric(run)}")) is not None]
+    val = mean_and_spread(values, metric(done[0])) if values else ""
+    parameters, n = distinct(f"{run['parameters']:,}" for run in done), distinct(map(_count, done))
     name = f"{runs[-1]['task']}: mean of {len(done)}"
     cells = name, parameters, val, summary.score + summary.mark, n, summary.seconds, summary.seeds
     return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _shown(value: float | None, metric: str) -> str:
+    """Show a figure; a run has none that was not measured, or was no number."""
+    return "none" if value is None else mean_and_spread([value], metric)
+
+
+def _count(run: Run) -> str:
+    return f"{run.get('n', 0):,}"
 
 
 def _describe_run(run: Run) -> dict[str, Any]:

@@ -29,13 +29,14 @@ class Summary:
         """Summarize runs.
 
         Each has `seed`. A finished run has `seconds`, the name of its main `metric` (`accuracy` if there is none), the
-        metric itself, and may have `selected_on`. `state` stands behind the seed; the state of a run without the metric
-        is `failed` unless it names one.
+        metric itself if it was tested, and may have `selected_on`. `state` stands behind the seed; the state of a run
+        without `seconds` is `failed` unless it names one.
         """
-        done = [run for run in runs if metric(run) in run]
-        states = (run.get("state", "" if metric(run) in run else "failed") for run in runs)
+        done = [run for run in runs if run.get(metric(run)) is not None]
+        states = (run.get("state", "" if "seconds" in run else "failed") for run in runs)
+        missing = "none" if any("seconds" in run for run in runs) else "failed"
         return cls(
-            score=mean_and_spread([run[metric(run)] for run in done], metric(done[0])) if done else "failed",
+            score=mean_and_spread([run[metric(run)] for run in done], metric(done[0])) if done else missing,
             seconds=f"{mean(run['seconds'] for run in done):,.0f}" if done else "",
             seeds=", ".join(f"{run['seed']} {state}".rstrip() for run, state in zip(runs, states, strict=True)),
             mark=max(map(mark, done), default=""),

@@ -70,10 +70,10 @@ def _check_plain(path: Path) -> None:
     try:
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError as error:
-        reason = re.search(r"Unsupported \w+ [\w.]+|Unsupported \w+", str(error))
+        culprit = re.search(r"GLOBAL (\S+)", str(error))
         raise UserError(
             "a checkpoint must hold plain values and tensors, such as those of state_dict of modules, data and "
-            f"callbacks, got {reason[0] if reason else error}"
+            f"callbacks, got {culprit[1] if culprit else error}"
         ) from error
 
 

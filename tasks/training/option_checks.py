@@ -1,5 +1,6 @@
 """What can be known to be wrong before any data are read: options that make no sense, and files that are no configs."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,9 @@ from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
 
+from tasks.data.data_module import LARGEST_SEED
 from tasks.errors import UserError
 from tasks.learning.classifier import OPTION_RULES, check_options
-
-LARGEST_SEED = 2**32 - 1
 
 BUILT_LATER = ("callbacks", "logger", "plugins", "profiler", "strategy")
 """Options of the trainer that may name classes."""
@@ -79,7 +79,10 @@ def build_bare_trainer(options: Namespace) -> Trainer:
     """
     plain = {name: value for name, value in options.items() if name not in BUILT_LATER or isinstance(value, str)}
     try:
-        trainer = Trainer(**plain | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False})
+        with warnings.catch_warnings():
+            # The trainer of the run warns again.
+            warnings.simplefilter("ignore")
+            trainer = Trainer(**plain | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False})
     except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
         raise UserError(f"trainer must have options that Lightning takes: {error}") from error
     if trainer.strategy.root_device.type == "cpu" and options.precision in ("16-mixed", "16", 16):

@@ -1,11 +1,16 @@
 """Modules of a user that no package holds: they are found beside the config and in the current folder."""
 
+import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+OURS = {"hyperseq", "tasks"}
+IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def add_import_folders(words: list[str]) -> list[Path]:
@@ -26,6 +31,24 @@ def find_config_files(words: list[str]) -> list[Path]:
     return [file for file in map(Path, named) if file.is_file()]
 
 
+def import_own_modules(words: list[str], folders: list[Path]) -> None:
+    """Import the user's own modules that the configs and the words name: an error in one keeps its traceback.
+
+    jsonargparse would tell the message of the error alone, among those of all types that it tried.
+    """
+    texts = [word.split("=", 1)[-1] for word in words]
+    for file in find_config_files(words):
+        texts += _texts(yaml.safe_load(file.read_text(encoding="utf-8")))
+    for module in dict.fromkeys(text.rpartition(".")[0] for text in texts if IMPORT_PATH.fullmatch(text)):
+        name = module.split(".")[0]
+        if name not in OURS and any(_holds(folder, name) for folder in folders):
+            try:
+                import_module(module)
+            except ModuleNotFoundError as error:
+                if not error.name or not f"{module}.".startswith(f"{error.name}."):
+                    raise
+
+
 def read_import_folders(config: Path) -> list[Path]:
     """Read the folders that a run imported from; an invalid config, which the parser explains later, names none."""
     try:
@@ -37,9 +60,12 @@ def read_import_folders(config: Path) -> list[Path]:
 
 def choose_import_folders(config: dict[str, Any], folders: list[Path]) -> list[Path]:
     """Choose the folders to record: all of them, or none where the config names no module that lies in one."""
-    names = {text.split(".")[0] for text in _texts(config) if "." in text} - {"hyperseq", "tasks"}
-    found = any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for name in names for folder in folders)
-    return folders if found else []
+    names = {text.split(".")[0] for text in _texts(config) if "." in text} - OURS
+    return folders if any(_holds(folder, name) for name in names for folder in folders) else []
+
+
+def _holds(folder: Path, name: str) -> bool:
+    return (folder / name).is_dir() or (folder / f"{name}.py").is_file()
 
 
 def _values(words: list[str], flag: str) -> Iterator[str]:

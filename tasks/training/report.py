@@ -50,7 +50,7 @@ class Report:
         taken = {
             "best_epoch": kept["epoch"] + 1 if was_chosen else None,
             "best_step": kept["global_step"],
-            "epochs": self.trainer.current_epoch,
+            "epochs": self._count_epochs(),
             "steps": self.trainer.global_step,
         }
         tables = {split: self._evaluate(split) for split in ("validation", "test")}
@@ -109,6 +109,11 @@ class Report:
         console.print(f"  {self.run.command('test')}")
         if hasattr(self.data, "read_samples"):
             console.print(f"  {self.run.predict_command()} FILE...")
+
+    def _count_epochs(self) -> int:
+        """Count the whole epochs; one that the last step cut short is none."""
+        batches = self.trainer.fit_loop.epoch_loop.batch_progress
+        return self.trainer.current_epoch - (batches.current.ready > 0 and not batches.is_last_batch)
 
     def _keep_weights(self) -> bool:
         """Keep the last weights as the best ones where no validation chose any; return whether one did."""

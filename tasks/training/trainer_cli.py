@@ -42,7 +42,7 @@ from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.training_clock import TrainingClock
 from tasks.training.cli_parser import OneLineParser, collect_typed_keys
 from tasks.training.option_checks import build_bare_trainer, check_config_file, check_parsed_options, check_words
-from tasks.training.own_modules import add_import_folders, choose_import_folders, find_config_files
+from tasks.training.own_modules import add_import_folders, choose_import_folders, find_config_files, import_own_modules
 from tasks.training.report import Report, print_scores
 
 # These values come from the data or from seed_everything. A config must not set them.
@@ -139,6 +139,7 @@ class TrainingCLI(LightningCLI):
                 check_config_file(path)
         except UserError as error:
             parser.error(str(error))
+        import_own_modules(args, self.import_folders)
         self.config = parser.parse_args(args)
         options = self.config[self.config.subcommand]
         files = [Path(file.relative) for file in options.config or []]

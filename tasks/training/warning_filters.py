@@ -22,6 +22,8 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             # With `run.compile`, the transforms stay calls of torch.
             warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
+            # A training may end before its first validation.
+            warnings.filterwarnings("ignore", message=r"`ModelCheckpoint\(monitor='val/score'\)` could not find")
             # A run is resumed in its own folder.
             warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
             yield

@@ -265,9 +265,23 @@ def test_a_resume_that_fails_before_its_first_step_takes_nothing_from_the_run(tm
     fit(tmp_path)
     run = tmp_path / "digits/1"
     before = contents(run)
-    answer = hyperseq("fit", "--config", run / "config.yaml", "--ckpt_path=last", "--model.ema_decay=0.9")
-    assert answer.code == 1 and "ema_decay must be null to resume" in one_line(answer)
-    assert {name: content for name, content in contents(run).items() if name != "error.txt"} == before
+    go_on = ("fit", "--config", run / "config.yaml", "--ckpt_path=last")
+    for word, told in (
+        ("--model.ema_decay=0.9", "ema_decay must be null to resume"),
+        ("--model.optimizer=torch.optim.SGD", "optimizer must be AdamW to resume a training begun by it, got SGD"),
+        ("--model.backbone.channels=[4,4]", "ckpt_path must hold the weights of the config's model"),
+        ("--model.lr=-1", "lr must be positive, got -1"),
+        ("--trainer.accelerator=gpu", "trainer must have options that Lightning takes"),
+        ("--trainer.max_epochs=2", "trainer.max_epochs must be above 2 to go on: the run has finished, got 2"),
+    ):
+        answer = hyperseq(*go_on, "--trainer.max_epochs=3", word)
+        assert answer.code in (1, 2) and told in one_line(answer)
+    text = run / "checkpoints" / "text.ckpt"
+    text.write_text("state_dict: weights\n" * 9)
+    answer = hyperseq(*go_on[:-1], "--ckpt_path", text)
+    assert answer.code == 2 and "ckpt_path must be a whole checkpoint" in one_line(answer)
+    text.unlink()
+    assert contents(run) == before
 
 
 def test_a_resume_that_has_no_epoch_left_writes_the_results_anew(tmp_path):

@@ -58,15 +58,12 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
 
 def _validates(trainer: Trainer, total_steps: int) -> bool:
     """Return whether the training comes to a validation before its last step."""
-    if trainer.limit_val_batches == 0:
-        return False
-    every, epoch, first = (
-        trainer.check_val_every_n_epoch,
-        int(trainer.num_training_batches),
-        trainer.val_check_batch or trainer.num_training_batches,
-    )
+    every, batches, first = trainer.check_val_every_n_epoch, trainer.num_training_batches, trainer.val_check_batch
+    if trainer.limit_val_batches == 0 or first is None:
+        # An interval of time, not of batches, promises nothing and excludes nothing.
+        return trainer.limit_val_batches != 0
     if every is not None:
-        first = (every - 1) * epoch + min(first, epoch)
+        first = (every - 1) * batches + min(first, batches)
     return total_steps < 0 or first <= total_steps * trainer.accumulate_grad_batches
 
 
