@@ -1,0 +1,83 @@
+"""The released folders of Pathfinder, Path-X and Path-256: PNG images, and text files that hold their labels."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from tasks.data.layouts import find_folder
+from tasks.errors import UserError
+
+HARD = "curv_contour_length_14"
+SIDES = (32, 64, 128, 256)
+LABEL, NUM_FIELDS = 3, 11
+CHUNK = 1000
+
+
+class ImageList(NamedTuple):
+    """The images of one size, in the order of the text files: by batch number, then by line."""
+
+    files: list[Path]
+    labels: NDArray[np.int64]
+    num_skipped: int
+    """Images left out since their file is empty."""
+
+
+def list_images(root: Path, side: int) -> ImageList:
+    """List the images of the hard setting below the folder `root` of all data sets.
+
+    The release holds a folder of its own name once more, and `pathfinder128` twice. The outer copy of `pathfinder128`
+    is known to be faulty, so the inner one is used, as by S4 and S5.
+
+    Raises:
+        UserError: If a folder or an image is missing, or a text file is broken.
+    """
+    name = f"pathfinder{side}"
+    choices = [f"lra_release/lra_release/{name}", name, f"pathfinder/{name}", f"lra_release/{name}"]
+    folder = find_folder(root, choices[:-1] if side == 128 else choices, holds=HARD) / HARD
+    metadata = folder / "metadata"
+    batches = {path: path.stem for path in metadata.glob("*.npy")}
+    if not batches or not all(number.isdecimal() for number in batches.values()):
+        raise UserError(f"{metadata} must hold text files such as 0.npy, got {sorted(batches.values())[:3]}")
+    files, labels, num_skipped = [], [], 0
+    for path in sorted(batches, key=lambda path: int(path.stem)):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            fields = line.split()
+            if len(fields) != NUM_FIELDS or fields[LABEL] not in ("0", "1"):
+                raise UserError(
+                    f"{path}, line {number} must have {NUM_FIELDS} fields with the label 0 or 1 in field {LABEL + 1}, "
+                    f"got {line[:60]!r}"
+                )
+            file = folder / fields[0] / fields[1]
+            if not file.is_file():
+                raise UserError(f"{file} is missing; {path} lists it")
+            if not file.stat().st_size:
+                num_skipped += 1
+                continue
+            files.append(file)
+            labels.append(int(fields[LABEL]))
+    return ImageList(files, np.array(labels, dtype=np.int64), num_skipped)
+
+
+def read_images(files: Sequence[Path], side: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pixels `(n, side, side)` of some images at once, as gray values.
+
+    Raises:
+        UserError: If a file is no image of this size.
+    """
+    for start in range(0, len(files), CHUNK):
+        yield np.stack([_read(file, side) for file in files[start : start + CHUNK]])
+
+
+def _read(file: Path, side: int) -> NDArray[np.uint8]:
+    try:
+        with Image.open(file) as image:
+            pixels = np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise UserError(f"{file} must be a whole PNG image, got: {error}") from error
+    if pixels.shape != (side, side):
+        raise UserError(f"{file} must have {side} x {side} pixels, got {pixels.shape[1]} x {pixels.shape[0]}")
+    return pixels
