@@ -1,5 +1,6 @@
 """What Python users call."""
 
 from tasks.estimators.run import Run, load_run
+from tasks.estimators.sequences import SequenceClassifier, SequenceRegressor
 
-__all__ = ["Run", "load_run"]
+__all__ = ["Run", "SequenceClassifier", "SequenceRegressor", "load_run"]

@@ -66,8 +66,7 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name != "model_"}
         plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fitted.items()}
-        options = {name: list(each) if isinstance(each, tuple) else each for name, each in self.get_params().items()}
-        content = {"estimator": type(self).__name__, "options": options, "fitted": plain}
+        content = {"estimator": type(self).__name__, "options": self.get_params(), "fitted": plain}
         torch.save(content | {"state_dict": self.model_.state_dict()}, path)
 
     @classmethod
@@ -88,8 +87,8 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         estimator.model_.eval()
         return estimator
 
-    def _fit(self, X: Any, y: Array) -> None:
-        data = _TrainingData(self._read(X, fitting=True), y, kind=self.kind, options=self._data_options())
+    def _fit(self, sequences: Sequences, y: Array) -> None:
+        data = _TrainingData(sequences, y, kind=self.kind, options=self._data_options())
         # As the command seeds: model, order of the batches and dropout depend on random_state alone.
         with isolate_rng(), quiet(), TemporaryDirectory() as folder:
             torch.manual_seed(self.random_state)
@@ -99,6 +98,7 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             model = self._build_model()
             run = RunFolder(Path(folder))
             progress = [TrainingProgress(make_console())] if self.progress else []
+            selected = data.selected_on != "last"
             trainer = Trainer(
                 max_epochs=self.max_epochs,
                 gradient_clip_val=self.gradient_clip_val,
@@ -108,13 +108,14 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
+                limit_val_batches=1.0 if selected else 0,
                 log_every_n_steps=1,
                 default_root_dir=run.path,
                 callbacks=[
                     LearningRates(),
                     EpochSeeding(self.random_state),
                     *progress,
-                    *checkpoint_callbacks(run, selected=data.selected_on != "last"),
+                    *checkpoint_callbacks(run, selected=selected),
                 ],
             )
             trainer.fit(model, datamodule=data)
@@ -149,15 +150,16 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, *, fitting: bool = False) -> Sequences:
         """Return the sequences of X: a list of arrays, `(N, C, L)`, `(N, L)` or a frame of one row a sequence."""
-        is_list = isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) > 0
-        if isinstance(X, Tensor) or (is_list and len({np.shape(each) for each in X}) > 1) or np.ndim(X) == 3:
+        if isinstance(X, list | tuple) and len(X) and isinstance(X[0], np.ndarray | Tensor | list | tuple):
+            is_table = all(np.ndim(each) == 1 for each in X) and len({len(each) for each in X}) == 1
+        else:
+            is_table = not isinstance(X, Tensor) and getattr(X, "ndim", 2) < 3
+        if not is_table:
             return make_sequences(X)
         finite = "allow-nan" if self.missing == "indicate" else True
         table = check_array(X, dtype=np.float64, ensure_all_finite=finite, estimator=self, input_name="X")
         if fitting:
             self.n_features_in_ = table.shape[1]
-        elif getattr(self, "in_channels_", 1) and table.shape[1] < 1:
-            raise UserError("X must have at least 1 position, got none")
         return make_sequences(table)
 
     def _outputs(self, X: Any) -> Tensor:
@@ -205,8 +207,9 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
         model_: The trained `Classifier`.
 
     Example:
+        >>> import numpy as np
         >>> X = [np.full(5, 1.0), np.full(7, -1.0)] * 4
-        >>> model = SequenceClassifier(channels=[4], max_epochs=1).fit(X, ["up", "down"] * 4)
+        >>> model = SequenceClassifier(channels=[4, 4], max_epochs=1).fit(X, ["up", "down"] * 4)
         >>> model.predict_proba(X).shape
         (8, 2)
     """
@@ -254,20 +257,24 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
         Raises:
             UserError: If X and y do not fit each other, or there are fewer than two classes.
         """
+        _require(y, self)
+        sequences = self._read(X, fitting=True)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         self.classes_, encoded = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise UserError(f"y must hold at least 2 classes, got 1 class ({self.classes_[0]!r})")
-        self._fit(X, encoded)
+            raise UserError(f"y must hold at least 2 classes, got 1 class ({str(self.classes_[0])!r})")
+        self._fit(sequences, encoded)
         return self
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, `(N, len(classes_))`."""
+        check_is_fitted(self)
         return self.model_.head.probabilities(self._outputs(X).double()).numpy()
 
     def predict(self, X: Any) -> Array:
         """Return the class of each sequence, `(N,)`."""
+        check_is_fitted(self)
         return self.classes_[self._outputs(X).argmax(dim=1).numpy()]
 
 
@@ -278,8 +285,9 @@ class SequenceRegressor(RegressorMixin, _SequenceEstimator):  # type: ignore[mis
     `SequenceClassifier` but `label_smoothing`.
 
     Example:
+        >>> import numpy as np
         >>> X = [np.full(5, 1.0), np.full(7, -1.0)] * 4
-        >>> SequenceRegressor(channels=[4], max_epochs=1).fit(X, [3.0, 5.0] * 4).predict(X).shape
+        >>> SequenceRegressor(channels=[4, 4], max_epochs=1).fit(X, [3.0, 5.0] * 4).predict(X).shape
         (8,)
     """
 
@@ -291,18 +299,32 @@ class SequenceRegressor(RegressorMixin, _SequenceEstimator):  # type: ignore[mis
         Raises:
             UserError: If X and y do not fit each other, or a number is infinite or NaN.
         """
+        _require(y, self)
+        sequences = self._read(X, fitting=True)
         targets = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         self.one_target_ = targets.ndim == 1
         columns = targets.reshape(len(targets), -1)
         std = columns.std(axis=0)
         self.target_mean_, self.target_std_ = columns.mean(axis=0).tolist(), np.where(std > 0, std, 1.0).tolist()
-        self._fit(X, (columns - self.target_mean_) / self.target_std_)
+        self._fit(sequences, (columns - self.target_mean_) / self.target_std_)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def predict(self, X: Any) -> Array:
         """Return the predicted numbers, in the shape of the `y` of the training."""
+        check_is_fitted(self)
         columns = self._outputs(X).double().numpy() * self.target_std_ + self.target_mean_
         return columns[:, 0] if self.one_target_ else columns
+
+
+def _require(y: Any, estimator: BaseEstimator) -> None:
+    if y is None:
+        # The words that scikit-learn's own check looks for.
+        raise UserError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
 
 
 class _TrainingData(SequenceDataModule):

@@ -226,8 +226,11 @@ class TrainingCLI(LightningCLI):
         if options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingProgress(self.console))
         plugins = config.trainer.plugins or []
+        selected = self.datamodule.selected_on != "last"
+        if not selected:
+            kwargs["limit_val_batches"] = 0
         return super().instantiate_trainer(
-            callbacks=[*callbacks, *checkpoint_callbacks(run, selected=self.datamodule.selected_on != "last")],
+            callbacks=[*callbacks, *checkpoint_callbacks(run, selected=selected)],
             plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
             default_root_dir=run.path,
             **kwargs,

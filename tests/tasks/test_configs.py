@@ -7,7 +7,8 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 from tests.tasks.command import ROOT, fit
-from tests.tasks.images.archives import WRITERS
+from tests.tasks.images.archives import WRITERS as IMAGE_WRITERS
+from tests.tasks.series.files import WRITERS as SERIES_WRITERS
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 # As little as every config allows: widths that twelve groups divide, and few of the larger images.
@@ -22,7 +23,7 @@ def name(path: Path) -> str:
 def folder_with_data(tmp_path_factory):
     """Return a folder where configs find small archives under `data`, as they find the public ones in a clone."""
     folder = tmp_path_factory.mktemp("clone")
-    for write in WRITERS:
+    for write in (*IMAGE_WRITERS, *SERIES_WRITERS):
         write(folder / "data")
     return folder
 
@@ -45,10 +46,13 @@ def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypat
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name)
-def test_every_config_builds_its_network_in_full_width(config):
+def test_every_config_builds_its_network_in_full_width(config, folder_with_data, monkeypatch):
+    monkeypatch.chdir(folder_with_data)
     options = yaml.safe_load(config.read_text())
     module, _, class_name = options["data"]["class_path"].rpartition(".")
     data = getattr(import_module(module), class_name)(**options["data"]["init_args"])
+    if not hasattr(data, "size"):
+        data.setup()
     backbone = options["model"]["backbone"]
     backbone["init_args"] |= {key: getattr(data, key) for key in ("num_spatial_dims", "in_channels", "size")}
     parser = ArgumentParser()
