@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.tasks.images.archives import WRITERS
+from tests.tasks.series.files import write_own
 from tests.test_project import pyproject
 
 ROOT = Path(__file__).parents[1]
@@ -138,6 +139,9 @@ class Reader:
         for write in WRITERS:
             write(folder / "data")
         np.save(folder / "new.npy", np.full((2, 8, 8), 7))
+        write_own(folder / "data")
+        for name in ("my.npz", "my_new.npz"):
+            shutil.copy(folder / "data/my.npz", folder / name)
 
     def follow(self, words):
         program = Path(words[0]).name if words[0].startswith(".venv/bin/") else words[0]
