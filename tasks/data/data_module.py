@@ -27,7 +27,13 @@ REQUIRED = {
 }
 """Attributes that a data module must have."""
 
-OPTIONAL = {"sample_names": None, "selected_on": "validation", "num_tokens": None, "split_seed": None}
+OPTIONAL = {
+    "sample_names": None,
+    "selected_on": "validation",
+    "num_tokens": None,
+    "sample_rate": None,
+    "split_seed": None,
+}
 """Attributes that a data module may lack, and the values that they then have."""
 
 
@@ -61,6 +67,8 @@ class InMemoryDataModule(LightningDataModule):
     """One name a class, or a real target."""
     num_tokens: int | None = None
     """Number of ids where x holds ids, otherwise `None`."""
+    sample_rate: int | None = None
+    """Samples a second where x holds waveforms, otherwise `None`."""
     sample_names: Sequence[str] | None = None
     """One name a sample of the whole data set, such as its file, or `None`."""
     selected_on: Literal["validation", "test", "last"] = "validation"
@@ -220,8 +228,9 @@ def _broken_rules(data: LightningDataModule, splits: Sequence[str]) -> Iterator[
         yield "split_sizes", f"a dict that counts the samples of {', '.join(splits)}"
     if value["selected_on"] not in ("validation", "test", "last"):
         yield "selected_on", "'validation', 'test' or 'last'"
-    if value["num_tokens"] is not None and not _is_positive(value["num_tokens"]):
-        yield "num_tokens", "None or a positive integer"
+    for name in ("num_tokens", "sample_rate"):
+        if value[name] is not None and not _is_positive(value[name]):
+            yield name, "None or a positive integer"
     if value["split_seed"] is not None and not isinstance(value["split_seed"], int):
         yield "split_seed", "None or an integer"
     if value["sample_names"] is not None and not _are_names(value["sample_names"], None):

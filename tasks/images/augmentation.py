@@ -2,10 +2,11 @@
 
 from math import radians
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+from tasks.data.draws import uniform_draws
 
 
 def crop_and_flip(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, padding: int = 4) -> Tensor:
@@ -35,13 +36,6 @@ def rotate_crop_and_flip(
     rotated = rotate(resize(pixels, resized), degrees * (2 * draws[:, 0] - 1))
     top, left = (draws[:, 1:3] * (resized - side + 1)).long().unbind(1)
     return flip(crop(rotated, top=top, left=left, side=side), draws[:, 3] < 0.5)
-
-
-def uniform_draws(index: Tensor, *, num_draws: int, seed: int, epoch: int) -> Tensor:
-    """Draw `(B, num_draws)` numbers from 0 to below 1, of `float64`, that seed, epoch and position alone decide."""
-    # (seed, epoch) orders the batches, and NumPy takes (seed, epoch, 0) for the same seed: the 1 makes these differ.
-    rows = [np.random.default_rng((seed, epoch, position, 1)).random(num_draws) for position in index.tolist()]
-    return torch.from_numpy(np.stack(rows))
 
 
 def crop(pixels: Tensor, *, top: Tensor, left: Tensor, side: int) -> Tensor:

@@ -24,6 +24,10 @@ _STREAMED_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)
 class AudioError(UserError):
     """An audio file that cannot be used: the message is `<file>: <reason>`."""
 
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name, self.reason = name, reason
+
 
 class Audio(NamedTuple):
     """A decoded audio file."""
@@ -64,13 +68,13 @@ def read_audio(source: Path | bytes, *, name: str | None = None, start: float = 
     if not 0 <= first < last <= waveform.shape[1]:
         seconds = waveform.shape[1] / rate
         raise AudioError(
-            f"{name}: start and end must lie in this order in its {seconds:.3f} seconds, got {start} and {end}"
+            name, f"start and end must lie in this order in its {seconds:.3f} seconds, got {start} and {end}"
         )
     waveform = waveform[:, first:last]
     if not waveform.isfinite().all():
-        raise AudioError(f"{name}: it holds NaN or infinity")
+        raise AudioError(name, "it holds NaN or infinity")
     if not waveform.any():
-        raise AudioError(f"{name}: it is silent, every sample is 0")
+        raise AudioError(name, "it is silent, every sample is 0")
     return Audio(waveform, rate)
 
 
@@ -104,11 +108,11 @@ def _read_bytes(source: Path | bytes, name: str) -> bytes:
         try:
             content = source.read_bytes()
         except FileNotFoundError:
-            raise AudioError(f"{name}: there is no such file") from None
+            raise AudioError(name, "there is no such file") from None
         except OSError as error:
-            raise AudioError(f"{name}: it cannot be read: {error.strerror}") from error
+            raise AudioError(name, f"it cannot be read: {error.strerror}") from error
     if not content:
-        raise AudioError(f"{name}: it is empty, 0 bytes")
+        raise AudioError(name, "it is empty, 0 bytes")
     return content
 
 
@@ -120,17 +124,17 @@ def _decode(content: bytes, name: str) -> Audio:
             raise
         raise UserError('soundfile is not installed: pip install "hyperseq[audio]"') from error
     if fault := _find_truncation(content):
-        raise AudioError(f"{name}: it is truncated: {fault}")
+        raise AudioError(name, f"it is truncated: {fault}")
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             rate, announced = file.samplerate, file.frames
             samples = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{name}: {_explain(content, name, error.error_string)}") from error
+        raise AudioError(name, _explain(content, name, error.error_string)) from error
     if not len(samples):
-        raise AudioError(f"{name}: it holds no sample")
+        raise AudioError(name, "it holds no sample")
     if content[:4] == b"fLaC" and len(samples) < announced:
-        raise AudioError(f"{name}: it is truncated: its header announces {announced} samples, got {len(samples)}")
+        raise AudioError(name, f"it is truncated: its header announces {announced} samples, got {len(samples)}")
     return Audio(torch.from_numpy(samples).mT.contiguous(), rate)
 
 

@@ -53,8 +53,12 @@ LINKS = {
     "data.in_channels": "model.backbone.init_args.in_channels",
     "data.size": "model.backbone.init_args.size",
 }
-# A network of ids takes their number itself or in its stem.
-TOKEN_LINKS = ("model.backbone.init_args.num_tokens", "model.backbone.init_args.stem.init_args.num_tokens")
+# A network of ids takes their number itself or in its stem; a front end of audio takes the rate.
+OPTIONAL_LINKS = {
+    "model.backbone.init_args.num_tokens": "data.num_tokens",
+    "model.backbone.init_args.stem.init_args.num_tokens": "data.num_tokens",
+    "model.backbone.init_args.stem.init_args.sample_rate": "data.sample_rate",
+}
 
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -128,8 +132,8 @@ class TrainingCLI(LightningCLI):
         for source, target in LINKS.items():
             when = "instantiate" if source.startswith("data.") else "parse"
             parser.link_arguments(source, target, apply_on=when)
-        for target in TOKEN_LINKS:
-            parser.link_arguments("data.num_tokens", target, apply_on="instantiate")
+        for target, source in OPTIONAL_LINKS.items():
+            parser.link_arguments(source, target, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the given words alone; Lightning's own warns when `sys.argv` holds words, too."""
@@ -325,7 +329,7 @@ class TrainingCLI(LightningCLI):
         self.console.print(f"weights: {self.checkpoint}")
 
     def _refuse_what_would_be_ignored(self, options: Namespace, typed: set[str]) -> None:
-        for source, target in [*LINKS.items(), *(("data.num_tokens", target) for target in TOKEN_LINKS)]:
+        for source, target in [*LINKS.items(), *((source, target) for target, source in OPTIONAL_LINKS.items())]:
             if target in typed:
                 self.parser.error(f"{target} must come from {source}, got a value of its own")
         if "model.optimizer.init_args.weight_decay" in typed:

@@ -1,0 +1,140 @@
+"""Decoded clips on disk: one flat memory map, written once for all that the decoding depends on."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from filelock import FileLock
+from rich.progress import track
+from torch import Tensor
+
+from tasks.console import make_console
+from tasks.errors import UserError
+from tasks.speech.audio_files import AudioError
+
+Item = TypeVar("Item")
+
+VERSION = 1
+"""Raised when the same key would give other samples."""
+
+_CHUNK = 256
+
+
+class DecodedClips(NamedTuple):
+    """The decoded clips of a data set, in the order of its items."""
+
+    waveforms: list[Tensor]
+    """One `(channels, L_i)` of `float32` an item; views of the memory map. A bad file has length 0."""
+    digests: list[str]
+    """A hash of the samples of each item: clips of equal content have equal digests."""
+    faults: dict[int, str]
+    """Why an item could not be decoded, `<file>: <reason>`."""
+
+
+def load_decoded_clips(
+    folder: Path,
+    *,
+    key: Mapping[str, Any],
+    items: Callable[[], Iterable[Item]],
+    decode: Callable[[Item], Tensor],
+    num_items: int,
+) -> DecodedClips:
+    """Map the decoded clips of a data set into memory; decode them first if no earlier call has.
+
+    A folder within `folder`, named after a hash of the key, holds them. It gets its name when it is whole, so an
+    interrupted call leaves nothing behind that a later one would take. A second process waits for the first.
+
+    Args:
+        folder: Folder of all decoded data sets; it is made.
+        key: All that the samples depend on, as plain values: the options of the decoding, the identity of the files.
+        items: Yields what `decode` takes; called only if the clips have to be decoded.
+        decode: Turns an item into its waveform, `(channels, L)` of `float32`; called in several threads. An
+            `AudioError` is kept as the fault of the item.
+        num_items: Number of items, for the progress bar.
+
+    Raises:
+        UserError: If the folder cannot be written to, or waveforms differ in channels.
+    """
+    text = json.dumps({"version": VERSION, **key}, sort_keys=True)
+    path = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{path.name}.lock"):
+            if not path.is_dir():
+                _decode_all(path, items(), decode, num_items)
+    except OSError as error:
+        raise UserError(f"cache must be a folder that can be written to, got {folder}: {error.strerror}") from error
+    return _map(path)
+
+
+def identify(path: Path) -> list[Any]:
+    """Describe a file by name, size and time of the last change, without reading it."""
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
+
+
+def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tensor], num_items: int) -> None:
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    lengths, digests, faults, channels = [], [], {}, 0
+    console = make_console()
+    with (part / "samples.f32").open("wb") as file:
+        decoded = track(
+            _decode_in_threads(items, decode), "decoding", num_items, console=console, disable=not console.is_terminal
+        )
+        for index, clip in enumerate(decoded):
+            if isinstance(clip, AudioError):
+                faults[index] = str(clip)
+                lengths.append(0)
+                digests.append("")
+                continue
+            if channels not in (0, len(clip)):
+                raise UserError(f"clips must have as many channels each, got {channels} and {len(clip)}")
+            channels = len(clip)
+            content = clip.contiguous().numpy().astype("<f4", copy=False).tobytes()
+            file.write(content)
+            lengths.append(clip.shape[1])
+            digests.append(hashlib.blake2b(content, digest_size=16).hexdigest())
+    content_table = {"channels": channels, "lengths": lengths, "digests": digests, "faults": faults}
+    (part / "clips.json").write_text(json.dumps(content_table), encoding="utf-8")
+    os.replace(part, path)
+
+
+def _decode_in_threads(items: Iterable[Item], decode: Callable[[Item], Tensor]) -> Iterator[Tensor | AudioError]:
+    """Decode in the order of the items; a chunk at a time, so that few undecoded ones lie in memory."""
+
+    def decode_or_explain(item: Item) -> Tensor | AudioError:
+        try:
+            return decode(item)
+        except AudioError as error:
+            return error
+
+    remaining = iter(items)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        while chunk := list(islice(remaining, _CHUNK)):
+            yield from threads.map(decode_or_explain, chunk)
+
+
+def _map(path: Path) -> DecodedClips:
+    table = json.loads((path / "clips.json").read_text(encoding="utf-8"))
+    channels, lengths = table["channels"], table["lengths"]
+    if not sum(lengths):
+        samples = torch.empty(0)
+    else:
+        # Mode c: torch takes no read-only arrays, and changes must not reach the file.
+        samples = torch.from_numpy(np.memmap(path / "samples.f32", dtype="<f4", mode="c"))
+    pieces = samples.split([channels * length for length in lengths])
+    waveforms = [
+        piece.reshape(channels, length) if length else torch.empty(channels, 0)
+        for piece, length in zip(pieces, lengths, strict=True)
+    ]
+    return DecodedClips(waveforms, table["digests"], {int(index): fault for index, fault in table["faults"].items()})

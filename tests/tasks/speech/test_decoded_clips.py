@@ -1,0 +1,113 @@
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from tasks.errors import UserError
+from tasks.speech.audio_files import AudioError
+from tasks.speech.decoded_clips import identify, load_decoded_clips
+from tests.tasks.command import ROOT
+
+
+def decode(number: int) -> torch.Tensor:
+    if number == 3:
+        raise AudioError("3.wav", "it is empty, 0 bytes")
+    return torch.arange(2 * (number + 1), dtype=torch.float32).reshape(2, -1) + 10 * (number % 4)
+
+
+def load(folder, *, decode=decode, key=None, num_items=5, items=None):
+    return load_decoded_clips(
+        folder, key=key or {"rate": 8000}, items=items or (lambda: range(num_items)), decode=decode, num_items=num_items
+    )
+
+
+def test_clips_are_those_that_were_decoded_in_order(tmp_path):
+    clips = load(tmp_path)
+    assert clips.kept == [0, 1, 2, 4]
+    assert clips.faults == {3: "3.wav: it is empty, 0 bytes"}
+    for number, waveform in zip(clips.kept, clips.waveforms, strict=True):
+        assert torch.equal(waveform, decode(number))
+    assert len(set(clips.digests)) == 4
+
+
+def test_equal_clips_have_equal_digests(tmp_path):
+    clips = load(tmp_path, decode=lambda number: torch.full((1, 4), float(number % 2)))
+    assert clips.digests[0] == clips.digests[2] == clips.digests[4] != clips.digests[1]
+
+
+def test_clips_are_decoded_once_for_a_key(tmp_path):
+    calls = []
+
+    def items():
+        calls.append(1)
+        return range(5)
+
+    first = load(tmp_path, items=items)
+    assert torch.equal(load(tmp_path, items=items).waveforms.values, first.waveforms.values)
+    assert len(calls) == 1
+    load(tmp_path, items=items, key={"rate": 16000})
+    assert len(calls) == 2
+
+
+def test_a_change_of_a_clip_does_not_reach_the_file(tmp_path):
+    load(tmp_path).waveforms[0].zero_().add_(7)
+    assert torch.equal(load(tmp_path).waveforms[0], decode(0))
+
+
+def test_a_file_that_changes_has_another_identity(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"1234")
+    before = identify(path)
+    assert identify(path) == before and json.dumps(before)
+    path.write_bytes(b"12345")
+    assert identify(path) != before
+
+
+def test_an_interrupted_decoding_leaves_nothing_that_is_taken(tmp_path):
+    def interrupted(number):
+        if number == 4:
+            raise KeyboardInterrupt
+        return decode(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path, decode=interrupted)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.suffix != ".part"] == []
+    assert load(tmp_path).kept == [0, 1, 2, 4]
+
+
+def test_without_any_good_clip_there_are_only_faults(tmp_path):
+    clips = load(tmp_path, items=lambda: [3, 3])
+    assert (len(clips.waveforms), clips.kept, list(clips.faults)) == (0, [], [0, 1])
+
+
+def test_clips_of_other_channels_and_a_place_that_cannot_be_written_are_refused(tmp_path):
+    with pytest.raises(UserError, match="clips must have as many channels each, got 1 and 2"):
+        load(tmp_path, decode=lambda number: torch.zeros(1 + number, 4))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cache must be a folder that can be written to, got .*file: "):
+        load(tmp_path / "file")
+
+
+def test_two_processes_at_once_decode_once_and_see_the_same(tmp_path):
+    code = textwrap.dedent(f"""
+        import time, torch
+        from pathlib import Path
+        from tasks.speech.decoded_clips import load_decoded_clips
+        def decode(number):
+            time.sleep(0.05)
+            with open({str(tmp_path / "log")!r}, "a") as log:
+                log.write("x")
+            return torch.full((1, 3), float(number))
+        clips = load_decoded_clips(
+            Path({str(tmp_path / "cache")!r}), key={{}}, items=lambda: range(8), decode=decode, num_items=8
+        )
+        print(clips.waveforms.values.sum().item())
+    """)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert [process.communicate()[0] for process in processes] == ["84.0\n", "84.0\n"]
+    assert (tmp_path / "log").read_text() == "x" * 8
