@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,14 +19,16 @@ class Archive:
     Attributes:
         name: Its public name.
         urls: Its addresses, the first choice first.
-        md5: Checksum of the file, or of its content.
+        md5: Checksum of the file, or of what `md5_of` says.
         md5_of: `content` for a gzipped file: mirrors compress anew, so their files differ, but not the content.
+            `recordings` for a zip archive that is packed anew on request: base name and content of each WAV file, in
+            the order of the base names.
     """
 
     name: str
     urls: tuple[str, ...]
     md5: str
-    md5_of: Literal["file", "content"] = "file"
+    md5_of: Literal["file", "content", "recordings"] = "file"
 
 
 def find_fault(archive: Archive, path: Path) -> str | None:
@@ -33,17 +37,32 @@ def find_fault(archive: Archive, path: Path) -> str | None:
         return "it is missing"
     digest = hashlib.md5(usedforsecurity=False)
     try:
-        with gzip.open(path) if archive.md5_of == "content" else path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
+        for chunk in _read_chunks(archive, path):
+            digest.update(chunk)
+    except zipfile.BadZipFile as error:
+        fault = f"it must be a whole zip file: {error}"
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         fault = f"it must be a whole gzip file: {error}"
     else:
         if digest.hexdigest() == archive.md5:
             return None
-        subject = "the MD5 of its content" if archive.md5_of == "content" else "its MD5"
+        subject = "its MD5" if archive.md5_of == "file" else f"the MD5 of its {archive.md5_of}"
         fault = f"{subject} must be {archive.md5}, got {digest.hexdigest()}"
     return "it is an HTML page, not the archive" if _is_html(path) else fault
+
+
+def _read_chunks(archive: Archive, path: Path) -> Iterator[bytes]:
+    """Yield the bytes that the checksum of an archive is taken of."""
+    if archive.md5_of == "recordings":
+        with zipfile.ZipFile(path) as zipped:
+            members = (name for name in zipped.namelist() if name.endswith(".wav"))
+            for base_name, name in sorted((name.rpartition("/")[2], name) for name in members):
+                yield base_name.encode()
+                yield zipped.read(name)
+        return
+    with gzip.open(path) if archive.md5_of == "content" else path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 def _is_html(path: Path) -> bool:

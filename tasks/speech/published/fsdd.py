@@ -84,7 +84,7 @@ DATA_SET = DataSet(
         Archive(
             name="free-spoken-digit-dataset-1.0.10.zip",
             urls=("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",),
-            md5="",
+            md5="6a6d1ec584542fd2c3e0f5b8fdade606",
             md5_of="recordings",
         ),
     ),
