@@ -1,6 +1,6 @@
 """What the data modules of audio share: decoding, windows, normalization, augmentation, new files."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tasks.data.batches import Batch, TensorBatches
+from tasks.data.batches import Batch, TensorBatches, pad_to_longest
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.draws import uniform_draws
+from tasks.data.ragged import RaggedSequences
 from tasks.errors import UserError
 from tasks.speech.audio_files import Audio, AudioError, read_audio, resample
 from tasks.speech.decoded_clips import DecodedClips, load_decoded_clips
@@ -28,7 +29,7 @@ LEGACY_SCALE, LEGACY_EPS = 2.0**-15, 1e-5
 class Recordings(NamedTuple):
     """The clips of a data set."""
 
-    waveforms: list[Tensor]
+    waveforms: RaggedSequences
     """One `(channels, L_i)` a clip."""
     labels: Tensor
     """Class of each clip, `(N,)` of `int64`."""
@@ -56,6 +57,7 @@ class AudioDataModule(InMemoryDataModule):
         root: Folder of all data sets.
         cache: Folder of the decoded clips. They are decoded again when an option or a file has changed.
         batch_size: Samples a batch.
+        bucket_by_length: Put clips of like length into one batch: less padding.
         split_seed: Seed of the split; the seed of the training does not change the split.
         seed: Seed of the order and the augmentation of the training batches.
         num_workers: Processes that load; 1 or 2 help where clips are augmented.
@@ -78,11 +80,18 @@ class AudioDataModule(InMemoryDataModule):
         root: Path = Path("data"),
         cache: Path = Path("data/decoded"),
         batch_size: int = 32,
+        bucket_by_length: bool = True,
         split_seed: int = 42,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(batch_size=batch_size, split_seed=split_seed, seed=seed, num_workers=num_workers)
+        super().__init__(
+            batch_size=batch_size,
+            split_seed=split_seed,
+            seed=seed,
+            num_workers=num_workers,
+            bucket_by_length=bucket_by_length and not fill,
+        )
         if sample_rate < 1:
             raise UserError(f"sample_rate must be at least 1, got {sample_rate}")
         if round(seconds * sample_rate) < 1:
@@ -105,12 +114,12 @@ class AudioDataModule(InMemoryDataModule):
         """Read, split and normalize the clips."""
         waveforms, labels, rows, self.sample_names = self.read_recordings()
         if not self.learnt:
-            self.learnt = self._learn([waveforms[row] for row in rows["train"].tolist()])
+            self.learnt = self._learn(waveforms.select(rows["train"]))
         splits = {}
         for split in SPLITS:
             index = rows[split]
             transform = partial(_transform, window=self._window(), changes=self._changes() if split == "train" else None)
-            clips = [waveforms[row] for row in index.tolist()]
+            clips = waveforms.select(index)
             splits[split] = TensorBatches(x=clips, y=labels[index], index=index, transform=transform)
         return splits
 
@@ -163,7 +172,7 @@ class AudioDataModule(InMemoryDataModule):
             num_items=num_items,
         )
 
-    def _learn(self, clips: Sequence[Tensor]) -> dict[str, Any]:
+    def _learn(self, clips: RaggedSequences) -> dict[str, Any]:
         learnt: dict[str, Any] = {"sample_rate": self.sample_rate}
         if self.normalization in ("per_time_step", "legacy"):
             mean, square = torch.zeros(2, self.in_channels, self.size[0], dtype=torch.float64)
@@ -268,13 +277,10 @@ def _transform(batch: Batch, epoch: int, *, window: Window, changes: _Changes | 
     if changes is not None:
         draws = uniform_draws(index, num_draws=NUM_DRAWS + 1, seed=changes.seed, epoch=epoch)
         clips = [changes(clip, row, window.size) for clip, row in zip(clips, draws, strict=True)]
-    inputs = [window.normalize(clip) for clip in clips]
-    lengths = [clip.shape[1] for clip in inputs]
-    longest = max(lengths)
-    padded = torch.stack([pad(clip, (0, longest - clip.shape[1])) for clip in inputs])
+    x, lengths = pad_to_longest([window.normalize(clip) for clip in clips])
     if window.fill:
-        return Batch(x=padded, y=batch["y"], index=index)
-    return Batch(x=padded, y=batch["y"], index=index, lengths=torch.tensor(lengths))
+        return Batch(x=x, y=batch["y"], index=index)
+    return Batch(x=x, y=batch["y"], index=index, lengths=lengths)
 
 
 def _scale(normalization: NormalizationName) -> float:

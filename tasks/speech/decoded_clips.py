@@ -17,6 +17,7 @@ from rich.progress import track
 from torch import Tensor
 
 from tasks.console import make_console
+from tasks.data.ragged import RaggedSequences
 from tasks.errors import UserError
 from tasks.speech.audio_files import AudioError
 
@@ -29,12 +30,14 @@ _CHUNK = 256
 
 
 class DecodedClips(NamedTuple):
-    """The decoded clips of a data set, in the order of its items."""
+    """The decoded clips of a data set, in the order of its items, without those that could not be decoded."""
 
-    waveforms: list[Tensor]
-    """One `(channels, L_i)` of `float32` an item; views of the memory map. A bad file has length 0."""
+    waveforms: RaggedSequences
+    """One `(channels, L_i)` of `float32` a clip; views of the memory map."""
+    kept: list[int]
+    """The item that each clip comes from."""
     digests: list[str]
-    """A hash of the samples of each item: clips of equal content have equal digests."""
+    """A hash of the samples of each clip: clips of equal content have equal digests."""
     faults: dict[int, str]
     """Why an item could not be decoded, `<file>: <reason>`."""
 
@@ -85,7 +88,7 @@ def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tens
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    lengths, digests, faults, channels = [], [], {}, 0
+    lengths, kept, digests, faults, channels = [], [], [], {}, 1
     console = make_console()
     with (part / "samples.f32").open("wb") as file:
         decoded = track(
@@ -94,18 +97,18 @@ def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tens
         for index, clip in enumerate(decoded):
             if isinstance(clip, AudioError):
                 faults[index] = str(clip)
-                lengths.append(0)
-                digests.append("")
                 continue
-            if channels not in (0, len(clip)):
+            if kept and channels != len(clip):
                 raise UserError(f"clips must have as many channels each, got {channels} and {len(clip)}")
             channels = len(clip)
-            content = clip.contiguous().numpy().astype("<f4", copy=False).tobytes()
+            # Position after position, so that the whole file is one (total, channels) array.
+            content = clip.mT.contiguous().numpy().astype("<f4", copy=False).tobytes()
             file.write(content)
+            kept.append(index)
             lengths.append(clip.shape[1])
             digests.append(hashlib.blake2b(content, digest_size=16).hexdigest())
-    content_table = {"channels": channels, "lengths": lengths, "digests": digests, "faults": faults}
-    (part / "clips.json").write_text(json.dumps(content_table), encoding="utf-8")
+    table = {"channels": channels, "lengths": lengths, "kept": kept, "digests": digests, "faults": faults}
+    (part / "clips.json").write_text(json.dumps(table), encoding="utf-8")
     os.replace(part, path)
 
 
@@ -126,15 +129,9 @@ def _decode_in_threads(items: Iterable[Item], decode: Callable[[Item], Tensor]) 
 
 def _map(path: Path) -> DecodedClips:
     table = json.loads((path / "clips.json").read_text(encoding="utf-8"))
-    channels, lengths = table["channels"], table["lengths"]
-    if not sum(lengths):
-        samples = torch.empty(0)
-    else:
-        # Mode c: torch takes no read-only arrays, and changes must not reach the file.
-        samples = torch.from_numpy(np.memmap(path / "samples.f32", dtype="<f4", mode="c"))
-    pieces = samples.split([channels * length for length in lengths])
-    waveforms = [
-        piece.reshape(channels, length) if length else torch.empty(channels, 0)
-        for piece, length in zip(pieces, lengths, strict=True)
-    ]
-    return DecodedClips(waveforms, table["digests"], {int(index): fault for index, fault in table["faults"].items()})
+    shape = sum(table["lengths"]), table["channels"]
+    # Mode c: torch takes no read-only arrays, and changes must not reach the file. Nothing cannot be mapped.
+    samples = np.memmap(path / "samples.f32", "<f4", "c", shape=shape) if shape[0] else np.empty(shape, np.float32)
+    waveforms = RaggedSequences(torch.from_numpy(samples).mT, torch.tensor(table["lengths"], dtype=torch.int64))
+    faults = {int(index): fault for index, fault in table["faults"].items()}
+    return DecodedClips(waveforms, table["kept"], table["digests"], faults)
