@@ -67,6 +67,7 @@ class AudioDataModule(InMemoryDataModule):
     """
 
     num_spatial_dims = 1
+    sample_rate: int
 
     def __init__(
         self,
@@ -118,7 +119,8 @@ class AudioDataModule(InMemoryDataModule):
         splits = {}
         for split in SPLITS:
             index = rows[split]
-            transform = partial(_transform, window=self._window(), changes=self._changes() if split == "train" else None)
+            changes = self._changes() if split == "train" else None
+            transform = partial(_transform, window=self._window(), changes=changes)
             clips = waveforms.select(index)
             splits[split] = TensorBatches(x=clips, y=labels[index], index=index, transform=transform)
         return splits
@@ -126,7 +128,7 @@ class AudioDataModule(InMemoryDataModule):
     def read_samples(self, path: Path) -> dict[str, Tensor]:
         """Read an audio file of any rate for prediction: one input, or one for each window of a longer file.
 
-        Windows overlap by half; the last one ends with the file. Names of windows are `<path>[<start>-<end>s]`.
+        Windows overlap by half; the last one ends with the file. Names of windows are `<path>[<start>-<end>ms]`.
         """
         try:
             waveform = self.prepare(read_audio(path))
@@ -136,8 +138,11 @@ class AudioDataModule(InMemoryDataModule):
         inputs = {start: self.normalize(window) for start, window in windows.items()}
         if len(inputs) == 1:
             return {str(path): next(iter(inputs.values()))}
-        rate, length = self.sample_rate, self.size[0]
-        return {f"{path}[{start / rate:.2f}-{(start + length) / rate:.2f}s]": x for start, x in inputs.items()}
+        return {f"{path}[{self._milliseconds(start, start + self.size[0])}]": x for start, x in inputs.items()}
+
+    def _milliseconds(self, start: int, end: int) -> str:
+        first, last = (round(1000 * position / self.sample_rate) for position in (start, end))
+        return f"{first}-{last}ms"
 
     def prepare(self, audio: Audio) -> Tensor:
         """Bring a waveform to the rate and the channels of the training, `(in_channels, L)`."""
@@ -163,12 +168,11 @@ class AudioDataModule(InMemoryDataModule):
             num_items: Number of items.
             identity: Names the files, as plain values that change with them.
         """
-        options = {"sample_rate": self.sample_rate, "channels": self.channels}
         return load_decoded_clips(
             self.cache,
-            key={**options, **identity},
+            key={"sample_rate": self.sample_rate, "channels": self.channels, **identity},
             items=items,
-            decode=lambda item: prepare_waveform(read(item), **options),
+            decode=lambda item: self.prepare(read(item)),
             num_items=num_items,
         )
 

@@ -120,10 +120,14 @@ def _splits_of_folds(folds: list[str | None], test_fold: str) -> list[str | None
     return ["test" if fold == test_fold else "val" if fold == val_fold else "train" for fold in folds]
 
 
-def _check_splits(
-    clips: list[Clip], rows: dict[str, Tensor], digests: list[str], class_names: tuple[str, ...]
-) -> None:
-    """Refuse empty splits, classes without training, and what lies in two splits."""
+def _check_splits(clips: list[Clip], rows: dict[str, Tensor], digests: list[str], class_names: tuple[str, ...]) -> None:
+    """Refuse equal content with two labels, empty splits, classes without training, and what lies in two splits."""
+    labels: dict[str, Clip] = {}
+    for clip, digest in zip(clips, digests, strict=True):
+        if (other := labels.setdefault(digest, clip)).label != clip.label:
+            raise UserError(
+                f"content must have one label, got {other.label} and {clip.label} for {other.name} and {clip.name}"
+            )
     for split in SPLITS:
         if not len(rows[split]):
             raise UserError(f"split must name clips for {split}, got none")
@@ -137,9 +141,9 @@ def _check_splits(
                 key = keys[row]
                 if key is None:
                     continue
-                other, where = first.setdefault(key, (split, row))
-                if other != split:
-                    raise UserError(f"a split must share nothing with another, got {what} in {other} and {split}: "
+                home, where = first.setdefault(key, (split, row))
+                if home != split:
+                    raise UserError(f"a split must share nothing with another, got {what} in {home} and {split}: "
                                     f"{clips[where].name} and {clips[row].name}")  # fmt: skip
 
 

@@ -88,7 +88,11 @@ def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tens
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    lengths, kept, digests, faults, channels = [], [], [], {}, 1
+    lengths: list[int] = []
+    kept: list[int] = []
+    digests: list[str] = []
+    faults: dict[int, str] = {}
+    channels = 1
     console = make_console()
     with (part / "samples.f32").open("wb") as file:
         decoded = track(

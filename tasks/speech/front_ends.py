@@ -205,13 +205,14 @@ class Spectrum(nn.Module):
         """Compute features; `lengths`, `(B,)`, are the filled positions of the waveforms."""
         padding = as_padding(lengths, x)
         ends = torch.full((len(x),), x.shape[-1], device=x.device) if padding is None else padding.lengths
-        frames = _mirror(x, ends, self.frame // 2).unfold(-1, self.frame, self.hop)
+        left = self.frame // 2
+        frames = _mirror(x, ends, left=left, right=self.frame - left).unfold(-1, self.frame, self.hop)
         power = torch.fft.rfft(frames * self.window).abs().square()
         features = (power @ self.filters + LOG_FLOOR).log()
         if self.transform is not None:
             features = features @ self.transform
         # (B, C, frames, features) to (B, C * features, frames)
-        features = features.mT.flatten(1, 2)[..., : self.output_lengths(x.shape[-1])]
+        features = features.mT.flatten(1, 2)
         return features if padding is None else mask_padding(features, as_padding(self.output_lengths(ends), features))
 
 
@@ -329,13 +330,9 @@ class MFCC(_SpectralStem):
         hop: float = 0.00625,
         time_mask: float = 0.0,
     ) -> None:
-        spectrum = Spectrum(
-            sample_rate, num_mels=num_mels, window=window, hop=hop, num_coefficients=num_coefficients
-        )
+        spectrum = Spectrum(sample_rate, num_mels=num_mels, window=window, hop=hop, num_coefficients=num_coefficients)
         # A mask over coefficients is no mask over frequencies.
-        super().__init__(
-            spectrum, channels=channels, in_channels=in_channels, time_mask=time_mask, frequency_mask=0.0
-        )
+        super().__init__(spectrum, channels=channels, in_channels=in_channels, time_mask=time_mask, frequency_mask=0.0)
 
 
 def mask_at_random(features: Tensor, lengths: Tensor | None, *, time: float, frequency: float) -> Tensor:
@@ -369,11 +366,11 @@ def _draw_stretch(ends: Tensor, size: int, share: float) -> Tensor:
     return (positions >= start[:, None]) & (positions < (start + width)[:, None])
 
 
-def _mirror(x: Tensor, ends: Tensor, reach: int) -> Tensor:
-    """Extend each sample of `(B, C, L)` by `reach` mirrored positions at both of its own ends."""
-    positions = torch.arange(-reach, x.shape[-1] + reach, device=x.device)
+def _mirror(x: Tensor, ends: Tensor, *, left: int, right: int) -> Tensor:
+    """Extend each sample of `(B, C, L)` by mirrored positions at both of its own ends."""
+    positions = torch.arange(-left, x.shape[-1] + right, device=x.device)
     last = (ends - 1)[:, None]
-    # A sample shorter than the reach is mirrored again and again: a triangle wave. Beyond, any position will do.
+    # A sample shorter than a frame is mirrored again and again: a triangle wave. Beyond, any position will do.
     period = (2 * last).clamp(min=1)
     places = positions.remainder(period)
     places = torch.minimum(places, period - places).clamp(max=x.shape[-1] - 1)

@@ -46,8 +46,9 @@ class FSDD(AudioDataModule):
         """Read the archive."""
         (path,) = fsdd.DATA_SET.find_archives(self.root)
         recordings = fsdd.list_recordings(path)
+        names, members = [each.name for each in recordings], [each.member for each in recordings]
         clips = self.decode(
-            lambda: zip((each.name for each in recordings), fsdd.read_members(path, [each.member for each in recordings])),
+            lambda: zip(names, fsdd.read_members(path, members), strict=True),
             lambda item: read_audio(item[1], name=item[0]),
             num_items=len(recordings),
             identity={"archive": identify(Path(path))},
@@ -55,4 +56,4 @@ class FSDD(AudioDataModule):
         splits = [fsdd.choose_split(each, test_speaker=self.test_speaker) for each in recordings]
         rows = {split: torch.tensor([row for row, each in enumerate(splits) if each == split]) for split in SPLITS}
         labels = torch.tensor([each.digit for each in recordings])
-        return Recordings(clips.waveforms, labels, rows, [each.name for each in recordings])
+        return Recordings(clips.waveforms, labels, rows, names)

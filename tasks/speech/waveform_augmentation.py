@@ -98,4 +98,3 @@ def add_noise(clip: Tensor, noise: Tensor, *, snr: float) -> Tensor:
     if not noise_power > 0:
         return clip
     return clip + noise * (signal_power / noise_power / 10 ** (snr / 10)).sqrt()
-

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import zipfile
 
 import pytest
 
@@ -56,3 +57,25 @@ def test_an_html_page_is_called_so(path, archive, page):
 
 def test_a_missing_file_is_called_so(path):
     assert find_fault(FILE, path) == "it is missing"
+
+
+RECORDINGS = {"1.wav": b"one", "0.wav": b"zero"}
+PACKED = Archive("rows.zip", (), hashlib.md5(b"0.wavzero1.wavone").hexdigest(), md5_of="recordings")
+
+
+def pack(path, members, **options):
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_recordings_are_right_in_whatever_folder_and_order_they_are_packed(path, compression):
+    pack(path, {"top/README.md": b"more", **{f"top/{name}": content for name, content in RECORDINGS.items()}},
+         compression=compression)  # fmt: skip
+    assert find_fault(PACKED, path) is None
+    pack(path, {"1.wav": b"one", "0.wav": b"other"})
+    got = hashlib.md5(b"0.wavother1.wavone").hexdigest()
+    assert find_fault(PACKED, path) == f"the MD5 of its recordings must be {PACKED.md5}, got {got}"
+    path.write_bytes(b"no zip")
+    assert find_fault(PACKED, path) == "it must be a whole zip file: File is not a zip file"

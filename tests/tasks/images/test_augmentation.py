@@ -3,7 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.images.augmentation import crop, crop_and_flip, flip, resize, rotate, rotate_crop_and_flip, uniform_draws
+from tasks.data.draws import uniform_draws
+from tasks.images.augmentation import crop, crop_and_flip, flip, resize, rotate, rotate_crop_and_flip
 from tests.tasks.images.archives import noise
 
 PIXELS = torch.from_numpy(noise(5, 3, 8, 8))

@@ -1,7 +1,6 @@
 import json
-import subprocess
-import sys
-import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ import torch
 from tasks.errors import UserError
 from tasks.speech.audio_files import AudioError
 from tasks.speech.decoded_clips import identify, load_decoded_clips
-from tests.tasks.command import ROOT
 
 
 def decode(number: int) -> torch.Tensor:
@@ -91,23 +89,15 @@ def test_clips_of_other_channels_and_a_place_that_cannot_be_written_are_refused(
         load(tmp_path / "file")
 
 
-def test_two_processes_at_once_decode_once_and_see_the_same(tmp_path):
-    code = textwrap.dedent(f"""
-        import time, torch
-        from pathlib import Path
-        from tasks.speech.decoded_clips import load_decoded_clips
-        def decode(number):
-            time.sleep(0.05)
-            with open({str(tmp_path / "log")!r}, "a") as log:
-                log.write("x")
-            return torch.full((1, 3), float(number))
-        clips = load_decoded_clips(
-            Path({str(tmp_path / "cache")!r}), key={{}}, items=lambda: range(8), decode=decode, num_items=8
-        )
-        print(clips.waveforms.values.sum().item())
-    """)
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    assert [process.communicate()[0] for process in processes] == ["84.0\n", "84.0\n"]
-    assert (tmp_path / "log").read_text() == "x" * 8
+def test_two_callers_at_once_decode_once_and_see_the_same(tmp_path):
+    calls = []
+
+    def slowly(number):
+        time.sleep(0.02)
+        calls.append(number)
+        return torch.full((1, 3), float(number))
+
+    with ThreadPoolExecutor(2) as callers:
+        found = list(callers.map(lambda _: load(tmp_path, decode=slowly), range(2)))
+    assert sorted(calls) == [0, 1, 2, 3, 4]
+    assert torch.equal(found[0].waveforms.values, found[1].waveforms.values)
