@@ -20,6 +20,7 @@ class DataDescription:
         in_channels: Channels of the inputs.
         size: Extent of each axis in training.
         num_tokens: Number of ids where inputs are ids, otherwise `None`.
+        sample_rate: Samples a second where inputs are waveforms, otherwise `None`.
     """
 
     num_classes: int
@@ -28,6 +29,7 @@ class DataDescription:
     in_channels: int
     size: tuple[int, ...]
     num_tokens: int | None
+    sample_rate: int | None = None
 
     @classmethod
     def of(cls, data: Any) -> "DataDescription":
@@ -39,6 +41,7 @@ class DataDescription:
             in_channels=data.in_channels,
             size=tuple(data.size),
             num_tokens=data.num_tokens,
+            sample_rate=data.sample_rate,
         )
 
     def to_plain(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from tests.tasks.speech.recordings import tone, wav_bytes
+from tests.tasks.speech.recordings import tone, wav_bytes, write_folder
 
 FSDD_SPEAKERS = ("george", "theo")
 FSDD_NUMBERS = 12
@@ -24,4 +24,9 @@ def write_fsdd(root: Path) -> None:
                     archive.writestr(f"{top}/recordings/{digit}_{speaker}_{number}.wav", wav_bytes(samples))
 
 
-WRITERS = (write_fsdd,)
+def write_recordings(root: Path) -> None:
+    """Write a folder for each class, as a user has it."""
+    write_folder(root / "recordings")
+
+
+WRITERS = (write_fsdd, write_recordings)
