@@ -1,13 +1,16 @@
 """Argument checks: each names the argument, the rule and the value found."""
 
 import math
+import operator
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor
 
 from hyperseq._axes import spatial_size
+
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def as_size(value: int | Sequence[int], num_spatial_dims: int, *, name: str) -> tuple[int, ...]:
@@ -15,32 +18,39 @@ def as_size(value: int | Sequence[int], num_spatial_dims: int, *, name: str) -> 
     values = tuple(value) if isinstance(value, Sequence) else (value,) * num_spatial_dims
     if len(values) != num_spatial_dims:
         raise ValueError(f"{name} must have {num_spatial_dims} entries, one per spatial axis, got {values}")
-    if not all(is_integer(extent) and extent >= 1 for extent in values):
+    if not all(is_integer(extent) and _as_int(extent) >= 1 for extent in values):
         raise ValueError(f"{name} must hold integers of at least 1, got {values}")
     return tuple(_as_int(extent) for extent in values)
 
 
 def is_integer(value: object) -> bool:
-    """Say whether ``value`` is an integer: Python's, numpy's or a symbolic size of an export, but no bool."""
-    return isinstance(value, (int, Integral, torch.SymInt)) and not isinstance(value, bool)
+    """Say whether ``value`` is an integer: what Python takes as an index, or a symbolic size of an export; no bool."""
+    if isinstance(value, (bool, Tensor)):
+        return False
+    return isinstance(value, torch.SymInt) or hasattr(value, "__index__")
 
 
 def _as_int(value: int) -> int:
-    # int() would fix the symbolic size of an export to the size of the example
-    return value if isinstance(value, torch.SymInt) else int(value)
+    # a conversion would fix the symbolic size of an export to the size of the example
+    return value if isinstance(value, torch.SymInt) else operator.index(value)
 
 
 def check_count(value: int, *, name: str, at_least: int = 1) -> int:
     """Return ``value`` if it is an integer of at least ``at_least``."""
-    if not is_integer(value) or value < at_least:
+    if not is_integer(value) or _as_int(value) < at_least:
         raise ValueError(f"{name} must be an integer of at least {at_least}, got {value!r}")
     return _as_int(value)
 
 
+def is_finite(value: object) -> bool:
+    """Say whether ``value`` is a finite real number."""
+    # comparisons, because torch.compile cannot trace math.isfinite on a symbolic number
+    return _is_number(value) and -math.inf < value < math.inf  # type: ignore[operator]
+
+
 def check_positive(value: float, *, name: str) -> None:
     """Refuse what is not a finite number above 0."""
-    # comparisons, because torch.compile cannot trace math.isfinite on a symbolic number
-    if not _is_number(value) or not 0 < value < math.inf:
+    if not is_finite(value) or not value > 0:
         raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
 
 
@@ -61,12 +71,26 @@ def check_choice(value: str, choices: Sequence[str], *, name: str) -> str:
     return value
 
 
+def check_floating(x: Tensor, *, name: str) -> None:
+    """Refuse what is no tensor of a floating-point type: integers would be truncated without a word."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    if x.dtype not in _FLOATING:
+        raise ValueError(f"{name} must be float16, bfloat16, float32 or float64, got {x.dtype}")
+
+
+def check_shape(x: Tensor, shape: Sequence[int], *, name: str, meaning: str) -> None:
+    """Refuse what is no floating-point tensor of exactly this shape."""
+    check_floating(x, name=name)
+    if tuple(x.shape) != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)}, {meaning}, got {tuple(x.shape)}")
+
+
 def check_activations(
     x: Tensor, *, name: str, num_spatial_dims: int | None = None, channels: int | None = None
 ) -> None:
     """Refuse what is no tensor ``(batch, channels, *size)`` with the given rank and channel count."""
-    if not isinstance(x, Tensor):
-        raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    check_floating(x, name=name)
     shape = tuple(x.shape)
     if num_spatial_dims is None:
         if x.dim() < 3:
@@ -88,6 +112,7 @@ def _is_one_or(value: int, other: int) -> bool:
 
 def check_rank_matches(x: Tensor, like: Tensor, *, name: str, like_name: str) -> None:
     """Refuse a tensor whose rank or channels differ from those of ``like``, or whose batch is not 1 or the same."""
+    check_floating(x, name=name)
     same = x.dim() == like.dim() and x.shape[1] == like.shape[1] and _is_one_or(x.shape[0], like.shape[0])
     if not same or x.numel() == 0:
         raise ValueError(
@@ -103,3 +128,10 @@ def check_same_size(x: Tensor, like: Tensor, *, name: str, like_name: str) -> No
         raise ValueError(
             f"{name} must have the spatial size {spatial_size(like)} of {like_name}, got {spatial_size(x)}"
         )
+
+
+def check_same_batch(x: Tensor, like: Tensor, *, name: str, like_name: str) -> None:
+    """Refuse a tensor that has not the shape of ``like``, batch included."""
+    check_same_size(x, like, name=name, like_name=like_name)
+    if x.shape[0] != like.shape[0]:
+        raise ValueError(f"{name} must have the batch {like.shape[0]} of {like_name}, got {x.shape[0]}")

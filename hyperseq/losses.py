@@ -9,7 +9,7 @@ from einops import repeat
 from torch import Tensor
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import check_choice
+from hyperseq._checks import check_activations, check_choice
 
 
 def slow_neural_loss(hyper_kernels: Sequence[Tensor], *, pairs: Literal["all", "consecutive"] = "all") -> Tensor:
@@ -35,6 +35,8 @@ def slow_neural_loss(hyper_kernels: Sequence[Tensor], *, pairs: Literal["all", "
     check_choice(pairs, ("all", "consecutive"), name="pairs")
     if not hyper_kernels:
         raise ValueError("hyper_kernels must hold at least one kernel, got none")
+    for kernel in hyper_kernels:
+        check_activations(kernel, name="hyper_kernels")
     sizes = {spatial_size(kernel) for kernel in hyper_kernels}
     if len(sizes) > 1:
         raise ValueError(f"hyper_kernels must have one spatial size, got {sorted(sizes)}")

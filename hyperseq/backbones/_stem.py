@@ -56,6 +56,8 @@ class StemmedBackbone(nn.Module):
         self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
         self.in_channels = check_count(in_channels, name="in_channels")
         self.stem_channels = stem_channels
+        if stem is not None and not isinstance(stem, nn.Module):
+            raise ValueError(f"stem must be None or a torch.nn.Module, got {stem!r}")
         if isinstance(stem, nn.Identity) and self.in_channels != stem_channels:
             raise ValueError(f"{rule} the {in_channels} of in_channels without a stem, got {given}")
         self.stem = ChannelMixing(self.in_channels, stem_channels) if stem is None else stem
@@ -68,6 +70,8 @@ class StemmedBackbone(nn.Module):
 
     def _embed(self, x: Tensor, lengths: Tensor | Padding | None) -> tuple[Tensor, Padding | None]:
         """Apply the stem; return its output, which may hold anything at padding, and the padding of the output."""
+        if not isinstance(x, Tensor):
+            raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}")
         if isinstance(self.stem, (ChannelMixing, nn.Identity)):
             check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
         # ids have no channel axis

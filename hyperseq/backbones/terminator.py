@@ -66,8 +66,8 @@ class Terminator(StemmedBackbone):
         concatenate_earlier: bool = False,
         **block: Unpack[BlockOptions],
     ) -> None:
-        if len(channels) < 2:
-            raise ValueError(f"channels must hold the stem's width and one per block, got {list(channels)}")
+        if not isinstance(channels, Sequence) or len(channels) < 2:
+            raise ValueError(f"channels must hold the stem's width and one per block, got {channels!r}")
         widths = as_size(channels, len(channels), name="channels")
         super().__init__(
             num_spatial_dims, in_channels, widths[0], stem, rule="channels must begin with", given=list(channels)

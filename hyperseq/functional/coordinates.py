@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperseq._checks import as_size, check_positive
+from hyperseq._checks import as_size, check_positive, is_finite
 
 
 def coordinate_grid(
@@ -35,7 +35,8 @@ def coordinate_grid(
         Coordinates ``(d, *size)`` where d is the number of axes.
 
     Raises:
-        ValueError: If a size is no positive integer, or the rate no finite number above 0.
+        ValueError: If a size is no positive integer, the rate no finite number above 0, a start no finite number, or
+            the type not floating.
 
     Example:
         >>> coordinate_grid(3)
@@ -47,7 +48,9 @@ def coordinate_grid(
     positions = as_size(size, num_axes, name="size")
     extents = positions if extent is None else as_size(extent, num_axes, name="extent")
     check_positive(rate, name="rate")
-    starts = list(start) if isinstance(start, Sequence) else [start] * num_axes
+    starts = _as_starts(start, num_axes)
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"dtype must be a floating-point type, got {dtype}")
     # float64 until the end: float32 cannot tell neighbors apart on axes of a few million positions
     axes = [
         2 * (first + rate * torch.arange(n, dtype=torch.float64, device=device)) / (full - 1) - 1
@@ -57,3 +60,10 @@ def coordinate_grid(
     ]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))
     return grid.to(torch.get_default_dtype() if dtype is None else dtype)
+
+
+def _as_starts(start: float | Sequence[float], num_axes: int) -> list[float]:
+    starts = list(start) if isinstance(start, Sequence) else [start] * num_axes
+    if len(starts) != num_axes or not all(is_finite(first) for first in starts):
+        raise ValueError(f"start must be one finite number, or one per axis ({num_axes}), got {start!r}")
+    return starts

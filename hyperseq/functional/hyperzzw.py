@@ -10,7 +10,7 @@ from typing import overload
 from torch import Tensor
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import check_activations, check_choice, check_rank_matches, check_same_size
+from hyperseq._checks import check_activations, check_choice, check_rank_matches, check_same_batch, check_same_size
 from hyperseq.functional._convolution import OPERATOR_MODES, apply_fast_weights, check_mode_rank
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional._sliding_window import slide
@@ -69,7 +69,7 @@ def global_hyperzzw(
     check_same_size(hyper_kernel, context, name="hyper_kernel", like_name="context")
     several = [values] if isinstance(values, Tensor) else list(values)
     for value in several:
-        check_same_size(value, context, name="values", like_name="context")
+        check_same_batch(value, context, name="values", like_name="context")
     check_mode_rank(mode, spatial_size(context))
     padding = as_padding(lengths, context)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from hyperseq._axes import over_space
-from hyperseq._checks import check_activations, check_same_size
+from hyperseq._checks import check_activations, check_same_batch, check_same_size, check_shape
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.pooling import spatial_mean
@@ -36,7 +36,7 @@ def hyper_channel_interaction(
     check_activations(x, name="x")
     _check_channel_kernel(hyper_kernel, x, name="hyper_kernel")
     values = x if values is None else values
-    check_same_size(values, x, name="values", like_name="x")
+    check_same_batch(values, x, name="values", like_name="x")
     padding = as_padding(lengths, x)
     # Squares of float16 overflow above 256.
     score = at_least_float32(spatial_mean(x, lengths=padding)).square() * hyper_kernel
@@ -76,7 +76,7 @@ def hyper_interaction(
         torch.Size([2, 3, 100])
     """
     check_activations(x, name="x")
-    check_same_size(high_level, x, name="high_level", like_name="x")
+    check_same_batch(high_level, x, name="high_level", like_name="x")
     _check_channel_kernel(channel_kernel, x, name="channel_kernel")
     check_same_size(spatial_kernel, x[:, :1], name="spatial_kernel", like_name="the mean of high_level over channels")
     padding = as_padding(lengths, x)
@@ -93,5 +93,4 @@ def hyper_interaction(
 
 
 def _check_channel_kernel(kernel: Tensor, x: Tensor, *, name: str) -> None:
-    if tuple(kernel.shape) != (x.shape[1],):
-        raise ValueError(f"{name} must have shape ({x.shape[1]},), one entry per channel, got {tuple(kernel.shape)}")
+    check_shape(kernel, (x.shape[1],), name=name, meaning="one entry per channel")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperseq._checks import check_activations
+from hyperseq._checks import check_activations, check_floating, check_shape
 from hyperseq.functional._numerics import is_transformed
 
 
@@ -32,7 +32,7 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
         (torch.Size([2, 5, 8, 8]), torch.Size([2, 5, 8, 8]))
     """
     parts = [x] if isinstance(x, Tensor) else list(x)
-    _check_parts(parts, weight)
+    _check_parts(parts, weight, bias)
     batch, size = parts[0].shape[0], parts[0].shape[2:]
     if len(parts) > 1 and (torch.compiler.is_compiling() or is_transformed()):
         # Compiled code writes the parts to where one product reads them. For a sum in place it would copy.
@@ -49,7 +49,12 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
     return mixed.reshape(batch, -1, *size)
 
 
-def _check_parts(parts: list[Tensor], weight: Tensor) -> None:
+def _check_parts(parts: list[Tensor], weight: Tensor, bias: Tensor | None) -> None:
+    check_floating(weight, name="weight")
+    if weight.dim() != 2:
+        raise ValueError(f"weight must be (C_out, C_in), got shape {tuple(weight.shape)}")
+    if bias is not None:
+        check_shape(bias, weight.shape[:1], name="bias", meaning="one entry per output channel")
     for part in parts:
         check_activations(part, name="x")
     if not parts or sum(part.shape[1] for part in parts) != weight.shape[1]:

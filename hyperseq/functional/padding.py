@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyperseq._checks import check_activations
 from hyperseq.functional._numerics import has_values
 
 
@@ -59,9 +58,10 @@ def as_padding(lengths: Tensor | Padding | None, x: Tensor) -> Padding | None:
                 f"got one of {batch} samples of {size}"
             )
         return lengths
-    check_activations(x, name="x")
-    if x.dim() != 3:
-        raise ValueError(f"lengths must come with one spatial axis, got x of shape {tuple(x.shape)}")
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}")
+    if x.dim() != 3 or x.numel() == 0:
+        raise ValueError(f"lengths must come with one spatial axis and no empty axis, got x of shape {tuple(x.shape)}")
     if not isinstance(lengths, Tensor):
         raise ValueError(f"lengths must be a tensor of integers, got {type(lengths).__name__}")
     if lengths.dtype not in (torch.int32, torch.int64):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from hyperseq._checks import check_activations
+from hyperseq._checks import check_activations, check_positive, check_shape
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional._standardization import (
     batch_standardize_with_moments,
@@ -43,6 +43,7 @@ def instance_standardize(
         True
     """
     check_activations(x, name="x")
+    check_positive(eps, name="eps")
     if causal and x.dim() != 3:
         raise ValueError(f"causal must be False unless there is one spatial axis, got x of shape {tuple(x.shape)}")
     padding = as_padding(lengths, x)
@@ -87,11 +88,12 @@ def batch_standardize(
     """
     if (mean is None) != (var is None):
         raise ValueError(f"var must be given together with mean, got mean={mean is not None}, var={var is not None}")
+    check_positive(eps, name="eps")
     if mean is None or var is None:
         return batch_standardize_with_moments(x, lengths=lengths, eps=eps)[0]
-    check_activations(x, name="x", channels=mean.shape[0])
-    if var.shape != mean.shape:
-        raise ValueError(f"var must have the shape {tuple(mean.shape)} of mean, got {tuple(var.shape)}")
+    check_activations(x, name="x")
+    for name, given in (("mean", mean), ("var", var)):
+        check_shape(given, (x.shape[1],), name=name, meaning="one entry per channel")
     padding = as_padding(lengths, x)
     x = mask_padding(x, padding)
     return mask_padding(torch.batch_norm(x, None, None, mean, var, False, 0.0, eps, False), padding)

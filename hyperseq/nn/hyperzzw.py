@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import as_size, check_activations, check_choice, check_count, check_positive, check_same_size
+from hyperseq._checks import as_size, check_activations, check_choice, check_count, check_positive, check_same_batch
 from hyperseq.functional import adaptive_mean_pool, global_hyperzzw, local_hyperzzw
 from hyperseq.functional._convolution import check_mode_rank
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
@@ -154,6 +154,7 @@ class LocalHyperZZW(nn.Module):
         **slow_network: Unpack[SlowNetworkOptions],
     ) -> None:
         super().__init__()
+        num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
         self.kernel_size = as_size(kernel_size, num_spatial_dims, name="kernel_size")
         if any(k % 2 == 0 for k in self.kernel_size):
             raise ValueError(f"kernel_size must be odd, so that the window has a center, got {self.kernel_size}")
@@ -195,7 +196,8 @@ class LocalHyperZZW(nn.Module):
         self, context: Tensor, values: Tensor, *, lengths: Tensor | Padding | None = None, rate: float = 1.0
     ) -> Tensor:
         """Apply the operator to ``context`` and ``values`` ``(B, C, *S)``; options as in `kernel`."""
-        check_same_size(values, context, name="values", like_name="context")
+        check_activations(values, name="values")
+        check_same_batch(values, context, name="values", like_name="context")
         padding = as_padding(lengths, context)
         kernel = self.kernel(context, lengths=padding, rate=rate)
         return mask_padding(local_hyperzzw(mask_padding(values, padding), kernel), padding)
