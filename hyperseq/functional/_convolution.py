@@ -131,7 +131,9 @@ class _SpectralProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, conjugates = ctx.saved_tensors[: 1 + len(grads)], ctx.saved_tensors[1 + len(grads) :]
+        # read once: activation checkpointing allows no second time
+        saved = ctx.saved_tensors
+        inputs, conjugates = saved[: 1 + len(grads)], saved[1 + len(grads) :]
         if torch.is_grad_enabled():
             # Double backward: the saved spectra carry no graph, so compute them again from the inputs.
             conjugates = [_transform(x, ctx.fft_size).conj() for x in inputs]
@@ -153,12 +155,13 @@ def _correlate(
     if needed[0]:
         correlation = signals[0] * spectra[0]
         for signal, grad in zip(signals[1:], spectra[1:], strict=True):
-            correlation.addcmul_(signal, grad)
+            correlation = correlation.addcmul_(signal, grad) if not is_transformed() else correlation + signal * grad
         results.append(correlation.sum(0, keepdim=True) if kernel.shape[0] == 1 else correlation)
     for grad, wanted in zip(spectra, needed[1:], strict=True):
         if wanted:
             # In place where autograd does not save the spectrum: a new tensor costs as much as the product.
-            results.append(kernel * grad if torch.is_grad_enabled() else grad.mul_(kernel))
+            in_place = not torch.is_grad_enabled() and not is_transformed()
+            results.append(grad.mul_(kernel) if in_place else kernel * grad)
     return [_invert(result, fft_size) for result in results]
 
 

@@ -49,7 +49,7 @@ class _MultiplyMixings(torch.autograd.Function):
             # Double backward: the saved factors carry no graph, so compute them again from the inputs.
             mixed = _mix_both(x, weights, biases)
         # Product rule: d(ab)/da = b. flip(0) swaps the factors, so one product gives both gradients.
-        grads = (grad[:, None] * mixed).to(x.dtype).flatten(1, 2)
+        grads = (grad[:, None] * mixed).to(x.dtype).reshape(x.shape[0], -1, x.shape[2])
         swapped = weights.flip(0).flatten(0, 1)
         grad_x = mix_channels(grads, swapped.mT)
         grad_weights = torch.bmm(grads, x.mT).sum(0).reshape(weights.shape).flip(0)

@@ -36,13 +36,19 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
     # For sequences our gradient is faster, for images the gradient of torch's convolution.
     if values.dim() == 3 and not is_transformed():
         result: Tensor = _Slide.apply(wide_values, wide_kernel, before[0], after[0])  # type: ignore[no-untyped-call]
+        result = result.reshape(*values.shape[:2], -1)
     else:
         result = _grouped_convolution(wide_values, wide_kernel, before, after)
     return result.to(values.dtype)
 
 
 def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
-    """Let every channel of every sample be a group of its own."""
+    result = _convolve_groups(values, kernel, before, after)
+    return result.reshape(*values.shape[:2], *spatial_size(result))
+
+
+def _convolve_groups(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
+    """Let every channel of every sample be a group of its own: ``(1, B C, *S)``."""
     both = [min(pair) for pair in zip(before, after, strict=True)]
     if list(before) != list(after):
         # The convolution pads both sides alike; the rest is a copy. torch lists margins from the last axis on.
@@ -51,8 +57,7 @@ def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after:
     groups, ones = values.shape[0] * values.shape[1], [1] * len(both)
     image = values.reshape(1, groups, *spatial_size(values))
     taps = kernel.reshape(groups, 1, *spatial_size(kernel))
-    result = torch.convolution(image, taps, None, ones, both, ones, False, [0] * len(both), groups)
-    return result.reshape(*values.shape[:2], *spatial_size(result))
+    return torch.convolution(image, taps, None, ones, both, ones, False, [0] * len(both), groups)
 
 
 def _gathered_windows(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
@@ -76,25 +81,35 @@ class _Slide(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, kernel: Tensor, before: int, after: int) -> Tensor:
         ctx.save_for_backward(values, kernel)
         ctx.before, ctx.after = before, after
-        return _grouped_convolution(values, kernel, [before], [after])
+        # Channels of all samples in one axis, as the convolution has them: an output that is a view of another tensor
+        # could not be changed in place.
+        return _convolve_groups(values, kernel, [before], [after])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         values, kernel = ctx.saved_tensors
         num_taps = kernel.shape[2]
+        grad = grad.reshape(*values.shape[:2], -1)
         grad_values = grad_kernel = None
         if ctx.needs_input_grad[0]:
             before, after = num_taps - 1 - ctx.before, num_taps - 1 - ctx.after
-            grad_values = slide(grad, kernel.flip(2), before=[before], after=[after])
+            window = slide if torch.is_grad_enabled() else _grouped_convolution
+            grad_values = window(grad, kernel.flip(2), before=[before], after=[after])
         if ctx.needs_input_grad[1]:
             overlaps = [_overlap(tap, ctx.before, grad.shape[2], values.shape[2]) for tap in range(num_taps)]
-            products = [torch.linalg.vecdot(values[..., read], grad[..., out]) for out, read in overlaps]
+            products = [
+                torch.linalg.vecdot(values.narrow(2, read, count), grad.narrow(2, out, count))
+                for out, read, count in overlaps
+            ]
             grad_kernel = torch.stack(products, dim=-1)
         return grad_values, grad_kernel, None, None
 
 
-def _overlap(tap: int, before: int, num_outputs: int, num_values: int) -> tuple[slice, slice]:
-    """Return which outputs a tap writes and which values it reads for them: ``value = output + tap - before``."""
+def _overlap(tap: int, before: int, num_outputs: int, num_values: int) -> tuple[int, int, int]:
+    """Return the first output a tap writes, the first value it reads, and how many: ``value = output + tap - before``.
+
+    A tap that lies outside reads 0 values from position 0.
+    """
     start = max(0, before - tap)
-    stop = max(start, min(num_outputs, num_values + before - tap))
-    return slice(start, stop), slice(start + tap - before, stop + tap - before)
+    count = min(num_outputs, num_values + before - tap) - start
+    return (start, start + tap - before, count) if count > 0 else (0, 0, 0)

@@ -102,7 +102,7 @@ class _Standardize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor | None, _: None, grad_scale: Tensor | None) -> tuple[Tensor, None]:
         y, scale = ctx.saved_tensors
         grad = torch.zeros_like(y) if grad is None else grad
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_transformed():
             # Double backward: plain operations.
             axes = (0, *spatial_axes(y))
             along = over_space((grad * y).mean(axes), y) * y
@@ -161,7 +161,7 @@ class _StandardizePadded(torch.autograd.Function):
         if grad_scale is not None:
             # Double backward alone asks for this.
             along = along + grad_scale * scale / count
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_transformed():
             grad_x = ((grad - mean - along * y) * scale).masked_fill(mask, 0)
         else:
             grad_x = grad.sub_(mean).addcmul_(along, y, value=-1).mul_(scale).masked_fill_(mask, 0)

@@ -40,7 +40,7 @@ def mix_channels(x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | No
     # One column of weights for each part. Batched products are summed in place: torch.matmul would copy x to fold
     # the batch into the columns, and a concatenation would hold a second copy of all parts until backward.
     columns = torch.split(weight, [part.shape[1] for part in parts], dim=1) if len(parts) > 1 else (weight,)
-    mixed = torch.bmm(columns[0].expand(batch, -1, -1), parts[0].flatten(2))
+    mixed = torch.bmm(columns[0].expand(batch, -1, -1), parts[0].reshape(batch, parts[0].shape[1], -1))
     for column, part in zip(columns[1:], parts[1:], strict=True):
         mixed.baddbmm_(column.to(mixed.dtype).expand(batch, -1, -1), part.flatten(2).to(mixed.dtype))
     if bias is not None:
