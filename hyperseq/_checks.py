@@ -54,6 +54,12 @@ def check_positive(value: float, *, name: str) -> None:
         raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
 
 
+def check_at_least_zero(value: float, *, name: str) -> None:
+    """Refuse what is not a finite number of at least 0."""
+    if not is_finite(value) or not value >= 0:
+        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
+
+
 def check_fraction(value: float, *, name: str) -> None:
     """Refuse what is not a number in 0..1, 1 excluded."""
     if not _is_number(value) or not 0 <= value < 1:

@@ -1,6 +1,5 @@
 """Optimizers of the Terminator, and parameter groups for any optimizer."""
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,14 +7,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hyperseq._checks import check_at_least_zero, check_fraction
 from hyperseq.nn import SlowNetwork
 
 
-class Kar2(torch.optim.Optimizer):
+class _SignDescent(torch.optim.Optimizer):
+    """What Kar2 and Kar3 share: the step, and the check of every group's options."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters; ValueError if one of its options is out of range."""
+        options = {**self.defaults, **param_group}
+        check_at_least_zero(options["lr"], name="lr")
+        for beta in _betas_of(options):
+            check_fraction(beta, name="betas" if "betas" in options else "beta")
+        super().add_param_group(param_group)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step; a closure is evaluated first, with gradients, and its loss returned."""
+        loss = _evaluate(closure)
+        for group in self.param_groups:
+            _sign_step(group["params"], self.state, lr=group["lr"], betas=_betas_of(group))
+        return loss
+
+
+def _betas_of(group: dict[str, Any]) -> tuple[float, ...]:
+    return tuple(group["betas"]) if "betas" in group else (group["beta"],)
+
+
+class Kar2(_SignDescent):
     """Sign descent with one gradient average, without weight decay.
 
     ``p <- p - lr (sign(g) + sign(m))``, m the average before this step, then ``m <- beta m + (1 - beta) g`` (Zhang
-    2024, arXiv 2401.17948). A parameter without gradient stays, and so does its average.
+    2024, arXiv 2401.17948). A parameter without gradient stays, and so does its average. One whose gradient
+    is not finite becomes NaN, as with other optimizers.
 
     Args:
         params: Parameters, or groups of them with their own options.
@@ -33,24 +58,15 @@ class Kar2(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float, beta: float = 0.95) -> None:
-        _check_step(lr, (beta,), name="beta")
         super().__init__(params, {"lr": lr, "beta": beta})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; a closure is evaluated first, with gradients, and its loss returned."""
-        loss = _evaluate(closure)
-        for group in self.param_groups:
-            _sign_step(group["params"], self.state, lr=group["lr"], betas=(group["beta"],))
-        return loss
 
-
-class Kar3(torch.optim.Optimizer):
+class Kar3(_SignDescent):
     """Sign descent with a fast and a slow gradient average, without weight decay.
 
     ``p <- p - lr (sign(g) + sign(m1) + sign(m2))``, m1 and m2 the averages before this step, then
     ``m <- beta m + (1 - beta) g`` with one beta for each (Zhang 2024, arXiv 2401.17948). A parameter without gradient
-    stays, and so do its averages.
+    stays, and so do its averages. One whose gradient is not finite becomes NaN, as with other optimizers.
 
     Args:
         params: Parameters, or groups of them with their own options.
@@ -75,16 +91,7 @@ class Kar3(torch.optim.Optimizer):
     ) -> None:
         if len(betas) != 2:
             raise ValueError(f"betas must hold two weights, got {tuple(betas)}")
-        _check_step(lr, betas, name="betas")
         super().__init__(params, {"lr": lr, "betas": tuple(betas)})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; a closure is evaluated first, with gradients, and its loss returned."""
-        loss = _evaluate(closure)
-        for group in self.param_groups:
-            _sign_step(group["params"], self.state, lr=group["lr"], betas=group["betas"])
-        return loss
 
 
 def _sign_step(parameters: Sequence[Tensor], state: dict[Tensor, Any], *, lr: float, betas: Sequence[float]) -> None:
@@ -97,7 +104,10 @@ def _sign_step(parameters: Sequence[Tensor], state: dict[Tensor, Any], *, lr: fl
                 state[parameter]["averages"] = [torch.zeros_like(parameter) for _ in betas]
     for pairs in alike.values():
         moved, gradients = [parameter for parameter, _ in pairs], [gradient for _, gradient in pairs]
-        torch._foreach_add_(moved, torch._foreach_sign(gradients), alpha=-lr)
+        signs = torch._foreach_sign(gradients)
+        # The sign of NaN is 0. What is not finite must be seen: g - g is NaN there and 0 elsewhere.
+        torch._foreach_add_(signs, torch._foreach_sub(gradients, gradients))
+        torch._foreach_add_(moved, signs, alpha=-lr)
         for index, beta in enumerate(betas):
             averages = [state[parameter]["averages"][index] for parameter in moved]
             torch._foreach_add_(moved, torch._foreach_sign(averages), alpha=-lr)
@@ -109,13 +119,6 @@ def _evaluate(closure: Callable[[], float] | None) -> float | None:
         return None
     with torch.enable_grad():
         return closure()
-
-
-def _check_step(lr: float, betas: Sequence[float], *, name: str) -> None:
-    if not 0 <= lr < math.inf:
-        raise ValueError(f"lr must be at least 0 and finite, got {lr}")
-    if not all(0 <= beta < 1 for beta in betas):
-        raise ValueError(f"{name} must lie in 0..1, 1 excluded, got {betas[0] if len(betas) == 1 else betas}")
 
 
 def param_groups(
@@ -136,12 +139,17 @@ def param_groups(
     Returns:
         The groups that are not empty. Every trained parameter is in exactly one.
 
+    Raises:
+        ValueError: If a rate or the decay is below 0 or not finite.
+
     Example:
         >>> from hyperseq import Terminator
         >>> groups = param_groups(Terminator(1, 1, size=9, channels=[2, 4]), lr=1e-3, weight_decay=0.05)
         >>> [(group["name"], group["weight_decay"]) for group in groups]
         [('weights', 0.05), ('biases', 0.0), ('slow networks', 0.0)]
     """
+    for name, value in (("lr", lr), ("weight_decay", weight_decay), ("slow_lr", lr if slow_lr is None else slow_lr)):
+        check_at_least_zero(value, name=name)
     slow = {p for module in model.modules() if isinstance(module, SlowNetwork) for p in module.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     fast = [p for p in trained if p not in slow]

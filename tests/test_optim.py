@@ -228,3 +228,36 @@ def test_weight_decay_reaches_the_mixings_of_the_fast_network_alone():
 def test_groups_feed_an_optimizer_of_torch():
     model = small_model()
     torch.optim.AdamW(param_groups(model, lr=1e-3, weight_decay=0.1, slow_lr=1e-4))
+
+
+@over_optimizers
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_gradient_that_is_not_finite_is_not_hidden(optimizer, value):
+    spoiled, other = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    steps = optimizer([spoiled, other], lr=0.1)
+    spoiled.grad, other.grad = torch.tensor([value, 1.0]), torch.ones(2)
+    steps.step()
+    assert torch.isnan(spoiled).tolist() == [True, False]
+    assert other.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "group", "message"),
+    [
+        (Kar2, {"lr": -0.1}, "lr must be at least 0 and finite, got -0.1"),
+        (Kar3, {"lr": float("nan")}, "lr must be at least 0 and finite, got nan"),
+        (Kar3, {"lr": "1e-3"}, "lr must be at least 0 and finite, got '1e-3'"),
+        (Kar2, {"beta": 1.0}, "beta must lie in 0..1, 1 excluded, got 1.0"),
+        (Kar3, {"betas": (0.5, -0.1)}, "betas must lie in 0..1, 1 excluded, got -0.1"),
+    ],
+)
+def test_options_of_a_group_are_checked(optimizer, group, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        optimizer([{"params": [nn.Parameter(torch.ones(1))], **group}], lr=0.1)
+
+
+@pytest.mark.parametrize("option", ["lr", "weight_decay", "slow_lr"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), "0"])
+def test_rates_and_decay_of_parameter_groups_are_checked(option, value):
+    with pytest.raises(ValueError, match=f"^{option} must be at least 0 and finite, got {value!r}"):
+        param_groups(nn.Linear(1, 1), **{"lr": 0.1, option: value})
