@@ -20,7 +20,7 @@ ifneq ($(origin PYTHON),file)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test fuzz lint bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ demo: $(STAMP) ## train on real handwritten digits, as sequences and as images, 
 # One process a core, and no more than 8: each of them imports torch.
 test: $(STAMP) ## run the tests (ARGS="-k conv" picks some, PYTHON=python3.12 the interpreter)
 	@$(VENV)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGS)
+
+fuzz: $(STAMP) ## try many more generated inputs than the tests do: an hour on two cores
+	@$(VENV)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal -m fuzz $(ARGS)
 
 lint: $(STAMP) ## check style, formatting and types
 	@$(VENV)/ruff check --quiet .

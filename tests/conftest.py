@@ -12,6 +12,14 @@ hypothesis.settings.register_profile("hyperseq", derandomize=True, deadline=None
 hypothesis.settings.load_profile("hyperseq")
 
 
+def pytest_collection_modifyitems(config, items):
+    # `make fuzz` asks for them by name; they take too long for every run.
+    if "fuzz" not in config.option.markexpr:
+        chosen = [item for item in items if not item.get_closest_marker("fuzz")]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("fuzz")])
+        items[:] = chosen
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
