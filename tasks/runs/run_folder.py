@@ -95,6 +95,11 @@ class RunFolder:
         return self.path / "hyper_kernels.png"
 
     @property
+    def splits(self) -> Path:
+        """The split of each sample, by name; absent where samples have no names."""
+        return self.path / "splits.csv"
+
+    @property
     def error(self) -> Path:
         """Why the run failed."""
         return self.path / "error.txt"

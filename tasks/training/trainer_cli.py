@@ -39,6 +39,7 @@ from tasks.training.callbacks.epoch_seeding import EpochSeeding
 from tasks.training.callbacks.learning_rates import LearningRates
 from tasks.training.callbacks.plan import Plan
 from tasks.training.callbacks.progress import TrainingProgress
+from tasks.training.callbacks.split_list import SplitList
 from tasks.training.callbacks.training_clock import TrainingClock
 from tasks.training.cli_parser import OneLineParser, collect_typed_keys
 from tasks.training.option_checks import build_bare_trainer, check_config_file, check_parsed_options, check_words
@@ -225,6 +226,7 @@ class TrainingCLI(LightningCLI):
             Plan(self.console, run, [str(file.relative) for file in options.config or []]),
             EpochSeeding(options.seed_everything),
             EpochLog(run.metrics),
+            SplitList(run.splits),
             self.clock,
         ]
         if options.trainer.enable_progress_bar is not False:

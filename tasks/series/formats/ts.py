@@ -71,7 +71,7 @@ def read_label_first(path: Path) -> Sequences:
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
-        label, *words = line.replace(",", " ").split()
+        label, *words = line.split()
         values = parse_numbers(words, number, missing=MISSING)
         filled = np.flatnonzero(~np.isnan(values))
         if not filled.size:

@@ -2,6 +2,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.errors import UserError
 from tasks.series.formats.reading import read_sequences
@@ -116,6 +118,9 @@ def test_label_first_files_may_end_early_and_name_classes_as_numbers(tmp_path):
     assert read_sequences(written(tmp_path / "my.tsv", "a\t1\t2\nb\t3\t4\n")).y.tolist() == ["a", "b"]
     with pytest.raises(UserError, match="line 2 must hold a label and at least one value, got none"):
         read_sequences(written(tmp_path / "my.txt", "1 2\n2\n"))
+    # Commas may be decimal points: they part nothing.
+    with pytest.raises(UserError, match="line 1 must hold numbers, got '2,5' as value 1"):
+        read_sequences(written(tmp_path / "my.txt", "1 2,5 3\n"))
 
 
 # Tables.
@@ -203,3 +208,28 @@ def test_what_is_no_file_of_sequences_is_refused(tmp_path):
     }.items():
         with pytest.raises(UserError, match=re.escape(fault)):
             read_sequences(path)
+
+
+CELLS = st.sampled_from(
+    ["", "?", "NaN", "1", "2.5", "-1e300", "inf", "x", "id", "time", "target", "path", "1,5", "ü", "@data"]
+)
+SEPARATORS = st.sampled_from([",", ";", ":", " ", "\t", ""])
+TEXTS = st.lists(st.tuples(CELLS, SEPARATORS), max_size=12).map(lambda pairs: "".join(map("".join, pairs)))
+FILES = st.lists(TEXTS, max_size=5).map("\n".join)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    suffix=st.sampled_from([".csv", ".ts", ".txt", ".tsv", ".npz", ".npy"]),
+    head=st.sampled_from(["", TS_HEADER, "id,time,a,target\n", "target,t0,t1\n"]),
+    content=st.one_of(FILES.map(str.encode), st.binary(max_size=60)),
+)
+def test_any_file_is_read_or_refused_in_one_line(tmp_path_factory, suffix, head, content):
+    path = tmp_path_factory.mktemp("any") / f"my{suffix}"
+    path.write_bytes(head.encode() + content)
+    try:
+        told = read_sequences(path)
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(told) and not told.x.values.isinf().any() and all(each.numel() for each in told.x)
