@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.data import random_split as torch_random_split
 
-from tasks.data.splits import compute_split_sizes, random_split, stratified_split
+from tasks.data.splits import compute_split_sizes, grouped_split, random_split, stratified_split
 
 LABELS = torch.arange(10).repeat_interleave(180)
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -44,6 +44,29 @@ def test_wrong_fractions_empty_splits_and_rare_classes_are_refused():
         compute_split_sizes(2, FRACTIONS)
     with pytest.raises(ValueError, match="labels must hold each class at least 3 times, got a class with 1"):
         stratified_split(torch.tensor([0] * 20 + [1]), fractions=FRACTIONS, seed=0)
+
+
+@pytest.mark.parametrize("most", [1, 3, 20])
+def test_groups_stay_whole_and_splits_keep_sizes_and_classes(most):
+    random = torch.Generator().manual_seed(most)
+    groups = torch.arange(900)[torch.randint(0, 900 // most, (900,), generator=random)].tolist()
+    labels = (torch.arange(900) % 10 >= 3).long()
+    splits = grouped_split(labels, groups, fractions=FRACTIONS, seed=1)
+    assert torch.equal(torch.cat(splits).sort().values, torch.arange(900))
+    found = [{groups[row] for row in rows} for rows in splits]
+    assert not (found[0] & found[1] | found[0] & found[2] | found[1] & found[2])
+    for rows, share in zip(splits, FRACTIONS, strict=True):
+        for count, whole in zip(labels[rows].bincount().tolist(), (270, 630), strict=True):
+            assert abs(count - share * whole) <= 2 + most
+    again, other = (grouped_split(labels, groups, fractions=FRACTIONS, seed=seed) for seed in (1, 2))
+    assert all(map(torch.equal, splits, again)) and not torch.equal(splits[2], other[2])
+
+
+def test_as_many_groups_as_splits_fill_each_and_fewer_are_refused():
+    splits = grouped_split(torch.zeros(30), [row // 10 for row in range(30)], fractions=FRACTIONS, seed=0)
+    assert [len(rows) for rows in splits] == [10, 10, 10]
+    with pytest.raises(ValueError, match="groups must be at least 3, one for each split, got 2"):
+        grouped_split(torch.zeros(30), [row // 15 for row in range(30)], fractions=FRACTIONS, seed=0)
 
 
 @pytest.mark.parametrize(

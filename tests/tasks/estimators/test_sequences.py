@@ -1,3 +1,4 @@
+import csv
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tasks.errors import UserError
 from tasks.estimators import SequenceClassifier, SequenceRegressor
+from tests.tasks.command import ROOT, hyperseq
 
 SMALL = {"channels": [4, 4], "local_kernel_sizes": [3], "batch_size": 64, "max_epochs": 1}
 OTHER_LENGTHS = "sequences of other lengths are no error: kernels are continuous"
@@ -139,3 +141,18 @@ def test_data_that_cannot_be_learnt_from_are_refused(x, y, fault):
 def test_new_sequences_of_other_channels_are_refused(classifier):
     with pytest.raises(UserError, match="x must have 2 channels, as in training, got 1"):
         classifier.predict([X[0][:1]])
+
+
+def test_the_estimator_is_the_model_that_the_command_trains(tmp_path):
+    split = np.where(np.arange(48) < 36, "train", "test")
+    values = np.concatenate(X, axis=1)
+    np.savez(tmp_path / "my.npz", x=values, lengths=LENGTHS, y=Y, split=split, names=[str(row) for row in range(48)])
+    words = ("--data.path", tmp_path / "my.npz", "--data.validation=0", "--trainer.max_epochs=2", "--seed_everything=3")
+    answer = hyperseq("fit", "--config", ROOT / "configs/series/own.yaml", "--run.root", tmp_path, *words)
+    assert answer.code == 0, answer.err
+    table = list(csv.DictReader((tmp_path / "own" / "1" / "predictions.csv").read_text().splitlines()))
+    train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    model = SequenceClassifier(max_epochs=2, random_state=3).fit([X[row] for row in train], Y[train])
+    shares = model.predict_proba([X[row] for row in test])
+    assert [float(row["probability"]) for row in table] == pytest.approx(shares.max(axis=1).tolist(), abs=1e-6)
+    assert [row["predicted"] for row in table] == model.classes_[shares.argmax(axis=1)].tolist()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tasks.errors import UserError
-from tasks.learning.heads import ClassificationHead, RegressionHead, check_head
+from tasks.learning.heads import ClassificationHead, MultiLabelHead, RegressionHead, check_head
 
 
 def test_the_head_scores_the_mean_over_space():
@@ -55,6 +55,40 @@ def test_numbers_are_compared_one_by_one_whatever_the_shape_of_the_targets(shape
     explained = 1 - difference.square().sum() / (targets - targets.mean(0)).square().sum()
     torch.testing.assert_close(told["r_squared"], explained)
     assert head.predictions(outputs)["predicted"].shape == shape
+
+
+def test_each_label_is_an_answer_of_its_own():
+    head = MultiLabelHead(3, 4, threshold=0.3)
+    outputs, targets = head(torch.randn(6, 3, 5)), torch.randint(0, 2, (6, 4)).float()
+    probability = 1 / (1 + (-outputs).exp())
+    told = head.predictions(outputs)
+    torch.testing.assert_close(told["probability"], probability)
+    assert torch.equal(told["predicted"], (probability >= 0.3).long())
+    right = torch.where(targets == 1, probability, 1 - probability)
+    torch.testing.assert_close(head.loss(outputs, targets), -right.log().mean())
+
+
+def test_f1_and_the_share_of_right_answers_are_counted_over_all_labels():
+    head = MultiLabelHead(3, 3)
+    outputs = torch.tensor([[9.0, -9.0, 9.0], [-9.0, -9.0, 9.0]])
+    targets = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    told = head.metrics(outputs, targets)
+    # 2 found, 1 missed, 1 false
+    assert told["f1"].item() == pytest.approx(4 / 6) and told["label_accuracy"].item() == pytest.approx(4 / 6)
+    assert next(iter(told)) == "f1" and told["score"] == -told["binary_cross_entropy"]
+    assert head.metrics(-outputs.abs(), 0 * targets)["f1"] == 1
+
+
+@pytest.mark.parametrize(
+    "targets", [torch.zeros(2, 3).long(), torch.zeros(2), torch.zeros(2, 2), torch.full((2, 3), 0.5)]
+)
+def test_targets_that_are_no_labels_are_refused(targets):
+    head = MultiLabelHead(3, 3)
+    for use in (head.loss, head.metrics):
+        with pytest.raises(UserError, match=r"y must be 0 or 1, \(B, 3\) of float32, with MultiLabelHead, got"):
+            use(torch.zeros(2, 3), targets)
+    with pytest.raises(UserError, match="threshold must lie between 0 and 1, got 1"):
+        MultiLabelHead(3, 3, threshold=1)
 
 
 def test_what_a_head_lacks_is_named_all_at_once():
