@@ -111,6 +111,18 @@ def check_activations(
         raise ValueError(f"{name} must not have an empty axis, got shape {shape}")
 
 
+def check_causal(causal: bool, x: Tensor) -> None:
+    """Refuse the causal form for anything but sequences: no order of time is defined on two axes."""
+    if causal and x.dim() != 3:
+        raise ValueError(f"causal must be False unless there is one spatial axis, got x of shape {tuple(x.shape)}")
+
+
+def check_causal_rank(causal: bool, num_spatial_dims: int) -> None:
+    """Refuse, at construction, a causal layer with more than one spatial axis."""
+    if causal and num_spatial_dims != 1:
+        raise ValueError(f"causal must be False unless num_spatial_dims is 1, got num_spatial_dims {num_spatial_dims}")
+
+
 def _is_one_or(value: int, other: int) -> bool:
     # torch.compile cannot trace `value in (1, other)` for symbolic sizes
     return value == 1 or value == other

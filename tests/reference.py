@@ -130,6 +130,16 @@ def local_hyperzzw(value: Tensor, kernel: Tensor) -> Tensor:
     return tabulate(output, size)
 
 
+def causal_local_hyperzzw(context: Tensor, value: Tensor, kernel: Tensor) -> Tensor:
+    """y[t] = sum over j of kernel[j] x[t - j] v[t - j], zeros before the start."""
+
+    def output(t: Position) -> Tensor:
+        lags = range(min(kernel.shape[-1], t[0] + 1))
+        return sum(kernel[:, j] * context[:, t[0] - j] * value[:, t[0] - j] for j in lags)
+
+    return tabulate(output, context.shape[1:])
+
+
 # ---- mixing and means
 def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[o] = sum over c of weight[o, c] x[c] + bias[o] at every position."""
@@ -144,6 +154,11 @@ def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
 def spatial_mean(x: Tensor) -> Tensor:
     """Mean of ``(C, *S)`` over all positions, ``(C,)``."""
     return mean_over(x, positions(x.shape[1:]))
+
+
+def cumulative_mean(x: Tensor) -> Tensor:
+    """Mean of positions 0..t of ``(C, S)`` at every t."""
+    return tabulate(lambda t: mean_over(x, positions((t[0] + 1,))), x.shape[1:])
 
 
 def adaptive_mean_pool(x: Tensor, output_size: Sequence[int]) -> Tensor:
@@ -221,19 +236,31 @@ def group_standardize(
 
 
 # ---- interactions
-def hyper_channel_interaction(x: Tensor, hyper_kernel: Tensor, values: Tensor | None = None) -> Tensor:
-    """X, or the given values, scaled by sigmoid(y k y), y the mean of X over its positions."""
-    y = spatial_mean(x)
-    score = torch.sigmoid(y * hyper_kernel * y)
-    return tabulate(lambda p: at(x if values is None else values, p) * score, x.shape[1:])
+def mean_read_at(x: Tensor, p: Position, causal: bool) -> Tensor:
+    """Mean over all positions, or over those up to p."""
+    return mean_over(x, positions((p[0] + 1,))) if causal else spatial_mean(x)
 
 
-def hyper_interaction(x: Tensor, high_level: Tensor, channel_kernel: Tensor, spatial_kernel: Tensor) -> Tensor:
-    """X sigmoid(ss sc): sc from the means over positions, ss from the means over channels of the high level."""
-    yc = spatial_mean(high_level)
-    channel_score = yc * channel_kernel * yc
+def hyper_channel_interaction(
+    x: Tensor, hyper_kernel: Tensor, values: Tensor | None = None, causal: bool = False
+) -> Tensor:
+    """X, or the given values, scaled by sigmoid(y k y), y the mean of X over its positions, or over 0..t."""
 
     def output(p: Position) -> Tensor:
+        y = mean_read_at(x, p, causal)
+        return at(x if values is None else values, p) * torch.sigmoid(y * hyper_kernel * y)
+
+    return tabulate(output, x.shape[1:])
+
+
+def hyper_interaction(
+    x: Tensor, high_level: Tensor, channel_kernel: Tensor, spatial_kernel: Tensor, causal: bool = False
+) -> Tensor:
+    """X sigmoid(ss sc): sc from the means over positions, ss from the means over channels of the high level."""
+
+    def output(p: Position) -> Tensor:
+        yc = mean_read_at(high_level, p, causal)
+        channel_score = yc * channel_kernel * yc
         ys = sum(at(high_level, p)) / high_level.shape[0]
         spatial_score = ys * at(spatial_kernel, p)[0] * ys
         return at(x, p) * torch.sigmoid(spatial_score * channel_score)
@@ -280,7 +307,7 @@ def slow_network(
 def recursive_gated_unit(unit: nn.Module, x: Tensor) -> Tensor:
     """P_y(GELU(IS(P_k X * P_q(P_v X))))."""
     gated = mixed(unit.key, x) * mixed(unit.query, mixed(unit.value, x))
-    return mixed(unit.output, gelu(instance_standardize(gated)))
+    return mixed(unit.output, gelu(instance_standardize(gated, causal=unit.causal)))
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -292,7 +319,7 @@ def hyper_channel(interaction: nn.Module, x: Tensor, values: Tensor | None = Non
     """What a HyperChannelInteraction gives for a sample: its kernel runs over the channel axis and is not summed."""
     channels = x.shape[0]
     kernel = slow_network(interaction.slow_network, (channels,), extent=(channels,), summed=False)
-    return hyper_channel_interaction(x, kernel[0], values)
+    return hyper_channel_interaction(x, kernel[0], values, interaction.causal)
 
 
 def hyper(interaction: nn.Module, x: Tensor, high_level: Tensor, *, extent: Sequence[int], rate: float = 1.0) -> Tensor:
@@ -300,7 +327,7 @@ def hyper(interaction: nn.Module, x: Tensor, high_level: Tensor, *, extent: Sequ
     channels, size = x.shape[0], x.shape[1:]
     channel_kernel = slow_network(interaction.channel_network, (channels,), extent=(channels,), summed=False)
     spatial_kernel = slow_network(interaction.spatial_network, size, extent=extent, rate=rate, summed=False)
-    return hyper_interaction(x, high_level, channel_kernel[0], spatial_kernel)
+    return hyper_interaction(x, high_level, channel_kernel[0], spatial_kernel, interaction.causal)
 
 
 def local_kernels(
@@ -329,8 +356,16 @@ def local_kernels(
     return [rate ** len(kernel_size) * kernel[taps] for kernel in kernels]
 
 
+def causal_local_kernel(operator: nn.Module, num_taps: int, rate: int = 1) -> Tensor:
+    """The kernel of a causal LocalHyperZZW, ``(C, k)``: no context; at an integer rate r, every r-th tap times r."""
+    kernel = slow_network(operator.slow_network, (num_taps,), extent=(num_taps,))
+    return rate * kernel[:, ::rate]
+
+
 def batch_standardization(module: nn.Module, samples: Sequence[Tensor], *, by_batch: bool) -> list[Tensor]:
-    """What a BatchStandardization gives: by the batch, or by its running statistics."""
+    """What a BatchStandardization gives: by the batch, or by its running statistics; causal: by the past."""
+    if getattr(module, "causal", False):
+        return [instance_standardize(x, causal=True) for x in samples]
     if by_batch:
         return batch_standardize(samples)
     return batch_standardize(samples, module.running_mean, module.running_var)
@@ -352,22 +387,26 @@ def sfne_block(
     by_batch: bool = False,
     rate: int = 1,
     earlier: Sequence[Sequence[Tensor]] = (),
+    causal: bool = False,
 ) -> list[Tensor]:
     """Compute the table of the SFNE block, row by row, from the block's parameters.
 
     ``size`` is the training size, ``by_batch`` whether statistics are those of the batch, ``earlier`` a list of
     batches.
     """
+    mode = "causal" if causal else mode
     inputs = {"X": list(samples)}
     slow = block.global_operator.slow_network
     hyper_kernels = [slow_network(slow, x.shape[1:], extent=size, rate=rate) for x in samples]
     fast_weights = [kernel * x for kernel, x in zip(hyper_kernels, samples, strict=True)]
     prepared = [
-        instance_standardize(recursive_gated_unit(block.slow_gate, w) + recursive_gated_unit(block.fast_gate, x))
+        instance_standardize(
+            recursive_gated_unit(block.slow_gate, w) + recursive_gated_unit(block.fast_gate, x), causal
+        )
         for w, x in zip(fast_weights, samples, strict=True)
     ]
-    inputs["M"] = [instance_standardize(mixed(block.mixing, x)) for x in samples]
-    inputs["H"] = [hyper_channel(block.channel_interaction, x, instance_standardize(x)) for x in samples]
+    inputs["M"] = [instance_standardize(mixed(block.mixing, x), causal) for x in samples]
+    inputs["H"] = [hyper_channel(block.channel_interaction, x, instance_standardize(x, causal)) for x in samples]
 
     def over_the_whole(values: Sequence[Tensor]) -> list[Tensor]:
         triples = zip(samples, hyper_kernels, values, strict=True)
@@ -380,10 +419,13 @@ def sfne_block(
 
     for index, k in enumerate(local_kernel_sizes):
         context_name, value_name = LOCAL_PAIRS[index % len(LOCAL_PAIRS)]
-        kernels = local_kernels(
-            block.local_operators[index], inputs[context_name], (k,) * len(size), kernel_per=kernel_per, rate=rate
-        )
-        slid = [local_hyperzzw(v, kernel) for v, kernel in zip(inputs[value_name], kernels, strict=True)]
+        operator, contexts, values = block.local_operators[index], inputs[context_name], inputs[value_name]
+        if causal:
+            kernel = causal_local_kernel(operator, k, rate)
+            slid = [causal_local_hyperzzw(x, v, kernel) for x, v in zip(contexts, values, strict=True)]
+        else:
+            kernels = local_kernels(operator, contexts, (k,) * len(size), kernel_per=kernel_per, rate=rate)
+            slid = [local_hyperzzw(v, kernel) for v, kernel in zip(values, kernels, strict=True)]
         mixed_again = [mixed(block.local_mixings[index], y) for y in slid]
         standard = batch_standardization(block.local_standardizations[index], mixed_again, by_batch=by_batch)
         branches.append([gelu(y) for y in standard])
@@ -393,6 +435,8 @@ def sfne_block(
     branches.extend(earlier)
 
     narrowed = [mixed(block.bottleneck, torch.cat(row)) for row in zip(*branches, strict=True)]
+    if causal:
+        return [gelu(instance_standardize(y, causal=True)) for y in narrowed]
     given = (
         (None, None)
         if by_batch

@@ -28,7 +28,9 @@ class Terminator(StemmedBackbone):
         stem: Maps the input to ``(B, channels[0], *S)``. Default: a 1x1 mixing; ``torch.nn.Identity()`` for none. A
             stem that changes the size has a method ``output_lengths(lengths)``: integer in, integer out, and tensor in,
             tensor out; it holds for every axis. A stem whose forward takes ``lengths`` gets them.
-        mode: ``circular``, ``product``, or ``matmul`` for square images (see `SFNEBlock`).
+        mode: ``circular`` (default), ``product``, or ``matmul`` for square images (see `SFNEBlock`).
+        causal: No feature reads its future; one spatial axis, no ``mode`` beside it (see `SFNEBlock`).
+        exact: With ``causal``: the gradient of a feature by its future is exactly zero, in O(S^2) time.
         local_kernel_sizes: One odd size per local branch of a block; 3 to 15.
         omega_0: Frequency scale of the slow networks; 1 to 100 (see `SlowNetwork`).
         slow_hidden_channels: Width of the slow networks; 16 to 64.

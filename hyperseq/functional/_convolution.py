@@ -25,15 +25,56 @@ def check_mode_rank(mode: str, size: Sequence[int]) -> None:
         raise ValueError(f"mode must not be 'matmul' unless the size is square with two axes, got size {tuple(size)}")
 
 
+def check_exact(exact: bool, mode: str) -> None:
+    """Refuse the exact sum for modes in which nothing must be zero."""
+    if exact and mode != "causal":
+        raise ValueError(f"exact must be False unless mode is 'causal', got mode {mode!r}")
+
+
 def apply_fast_weights(
-    fast_weights: Tensor, values: Sequence[Tensor], *, mode: str, padding: Padding | None
+    fast_weights: Tensor, values: Sequence[Tensor], *, mode: str, padding: Padding | None, exact: bool = False
 ) -> list[Tensor]:
     """Apply W to several values, all checked and zero at padding (see `hyperseq.functional.global_hyperzzw`)."""
     if mode == "product":
         return [(fast_weights * value).to(value.dtype) for value in values]
     if mode == "matmul":
         return [torch.matmul(fast_weights, value.to(fast_weights.dtype)).to(value.dtype) for value in values]
+    if exact:
+        return [mask_padding(value, padding) for value in convolve_in_blocks(fast_weights, values)]
     return convolve_shared(fast_weights, values, mode=mode, padding=padding)
+
+
+def convolve_in_blocks(kernel: Tensor, signals: Sequence[Tensor], *, block: int = 32) -> list[Tensor]:
+    """Convolve causally by matrix products of blocks, in O(S^2): what must be zero is zero, to the last bit.
+
+    The Toeplitz matrix of the kernel is cut into square blocks. All blocks on one diagonal are the same matrix, and the
+    main diagonal has zeros above it.
+
+    Args:
+        kernel: ``(B or 1, C, S)``.
+        signals: Several ``(B, C, S)``.
+        block: Rows of a block.
+
+    Returns:
+        One ``(B, C, S)`` for each signal, in its type.
+    """
+    size = signals[0].shape[-1]
+    count = (size + block - 1) // block
+    with torch.autocast(kernel.device.type, enabled=False):
+        # (B, C, block, signal and column): all signals pass the same matrices
+        wide = torch.stack([at_least_float32(x) for x in signals], dim=2)
+        columns = pad(wide, (0, count * block - size)).reshape(*wide.shape[:-1], count, block).movedim(-1, 2)
+        taps = pad(at_least_float32(kernel), (block - 1, count * block - size))
+        row = torch.arange(block, device=kernel.device)
+        offsets = row[:, None] - row + block - 1
+        total = torch.zeros_like(columns)
+        for diagonal in range(count):
+            matrix = taps[..., diagonal * block + offsets]
+            reached = columns[..., : count - diagonal]
+            part = torch.matmul(matrix, reached.flatten(3)).reshape(*columns.shape[:3], *reached.shape[3:])
+            total = total + pad(part, (diagonal, 0))
+    results = total.movedim(2, -1).flatten(-2)[..., :size].unbind(2)
+    return [result.to(x.dtype) for result, x in zip(results, signals, strict=True)]
 
 
 def convolve_shared(

@@ -177,6 +177,9 @@ def _sum_of_products(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> Tensor:
 def causal_standardize(x: Tensor, eps: float) -> Tensor:
     """Standardize each position by mean and variance of the positions up to it."""
     count = torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=x.dtype)
+    # Standardization subtracts constants. Without the first value, which every position may read, a mean of the whole
+    # signal costs no digits: the deviation of t positions is at least |mean| / sqrt(t) afterwards.
+    x = x - x[..., :1].detach()
     mean = x.cumsum(-1) / count
     earlier_mean = torch.cat([x[..., :1], mean[..., :-1]], dim=-1)
     # Welford's increments are never negative, so a large mean causes no cancellation.

@@ -4,14 +4,19 @@ import torch
 from torch import Tensor
 
 from hyperseq._axes import over_space
-from hyperseq._checks import check_activations, check_same_batch, check_same_size, check_shape
+from hyperseq._checks import check_activations, check_causal, check_same_batch, check_same_size, check_shape
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
-from hyperseq.functional.pooling import spatial_mean
+from hyperseq.functional.pooling import cumulative_mean, spatial_mean
 
 
 def hyper_channel_interaction(
-    x: Tensor, hyper_kernel: Tensor, *, values: Tensor | None = None, lengths: Tensor | Padding | None = None
+    x: Tensor,
+    hyper_kernel: Tensor,
+    *,
+    values: Tensor | None = None,
+    lengths: Tensor | Padding | None = None,
+    causal: bool = False,
 ) -> Tensor:
     """Weigh the channels by their own pixel-level HyperZ·Z·W score.
 
@@ -22,12 +27,13 @@ def hyper_channel_interaction(
         hyper_kernel: k, a hyper-kernel over the channel axis, ``(C,)``.
         values: What the scores weigh in place of X, ``(B, C, *S)``.
         lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
+        causal: y at position t is the mean of positions 0..t (one spatial axis).
 
     Returns:
         ``(B, C, *S)``, zero where padded.
 
     Raises:
-        ValueError: If kernel or lengths do not fit.
+        ValueError: If kernel or lengths do not fit, or ``causal`` comes with more than one spatial axis.
 
     Example:
         >>> hyper_channel_interaction(torch.randn(2, 3, 100), torch.randn(3)).shape
@@ -39,8 +45,9 @@ def hyper_channel_interaction(
     check_same_batch(values, x, name="values", like_name="x")
     padding = as_padding(lengths, x)
     # Squares of float16 overflow above 256.
-    score = at_least_float32(spatial_mean(x, lengths=padding)).square() * hyper_kernel
-    return mask_padding(values, padding) * over_space(torch.sigmoid(score), x).to(values.dtype)
+    mean = at_least_float32(_mean_over_space(x, padding, causal=causal))
+    score = torch.sigmoid(mean.square() * over_space(hyper_kernel, x))
+    return mask_padding(values, padding) * score.to(values.dtype)
 
 
 def hyper_interaction(
@@ -50,6 +57,7 @@ def hyper_interaction(
     channel_kernel: Tensor,
     spatial_kernel: Tensor,
     lengths: Tensor | Padding | None = None,
+    causal: bool = False,
 ) -> Tensor:
     """Weigh the input by the channel and spatial scores of a high-level representation of it.
 
@@ -62,12 +70,13 @@ def hyper_interaction(
         channel_kernel: kc, ``(C,)``.
         spatial_kernel: ks, ``(1, 1, *S)``.
         lengths: Integers ``(B,)`` in 1..S, one spatial axis; None: nothing is padded.
+        causal: yc at position t is the mean of positions 0..t (one spatial axis).
 
     Returns:
         ``(B, C, *S)``, zero where padded.
 
     Raises:
-        ValueError: If shapes or lengths do not fit.
+        ValueError: If shapes or lengths do not fit, or ``causal`` comes with more than one spatial axis.
 
     Example:
         >>> x, y = torch.randn(2, 3, 100), torch.randn(2, 3, 100)
@@ -82,14 +91,26 @@ def hyper_interaction(
     padding = as_padding(lengths, x)
     high_level = mask_padding(high_level, padding)
     # Squares of float16 overflow above 256.
-    channel_score = at_least_float32(spatial_mean(high_level, lengths=padding)).square() * channel_kernel
+    mean = at_least_float32(_mean_over_space(high_level, padding, causal=causal))
+    channel_score = mean.square() * over_space(channel_kernel, x)
     total = high_level.sum(1, keepdim=True, dtype=channel_score.dtype)
     spatial_score = (total / x.shape[1]).square() * spatial_kernel
-    # An outer product. As a matrix product, its gradients need no tensor of the full size.
-    with torch.autocast(x.device.type, enabled=False):
-        outer = torch.matmul(channel_score[:, :, None], spatial_score.flatten(2).to(channel_score.dtype))
-    score = torch.sigmoid(outer.reshape(x.shape))
+    if causal:
+        product = channel_score * spatial_score
+    else:
+        # An outer product. As a matrix product, its gradients need no tensor of the full size.
+        with torch.autocast(x.device.type, enabled=False):
+            product = torch.matmul(channel_score.flatten(2), spatial_score.flatten(2).to(channel_score.dtype))
+    score = torch.sigmoid(product.reshape(x.shape))
     return mask_padding(x, padding) * score.to(x.dtype)
+
+
+def _mean_over_space(x: Tensor, padding: Padding | None, *, causal: bool) -> Tensor:
+    """Return the mean that each position may read: one for all, ``(B, C, *1)``, or one each, ``(B, C, S)``."""
+    if not causal:
+        return over_space(spatial_mean(x, lengths=padding), x)
+    check_causal(causal, x)
+    return cumulative_mean(x, lengths=padding)
 
 
 def _check_channel_kernel(kernel: Tensor, x: Tensor, *, name: str) -> None:

@@ -41,6 +41,32 @@ def spatial_mean(x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tenso
     return (total / padding.lengths[:, None]).to(x.dtype)
 
 
+def cumulative_mean(x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+    """Average each channel over the positions up to each one: the causal form of `spatial_mean`.
+
+    ``y[t] = (x[0] + ... + x[t]) / (t + 1)``
+
+    Args:
+        x: ``(B, C, S)``.
+        lengths: Integers ``(B,)`` in 1..S; None: nothing is padded.
+
+    Returns:
+        ``(B, C, S)``, zero where padded.
+
+    Raises:
+        ValueError: If there is more than one spatial axis, or the lengths do not fit.
+
+    Example:
+        >>> cumulative_mean(torch.tensor([[[1.0, 3.0, 8.0]]]))
+        tensor([[[1., 2., 4.]]])
+    """
+    check_activations(x, name="x", num_spatial_dims=1)
+    padding = as_padding(lengths, x)
+    count = torch.arange(1, x.shape[-1] + 1, device=x.device)
+    total = at_least_float32(mask_padding(x, padding)).cumsum(-1)
+    return mask_padding((total / count).to(x.dtype), padding)
+
+
 def adaptive_mean_pool(
     x: Tensor, output_size: int | Sequence[int], *, lengths: Tensor | Padding | None = None
 ) -> Tensor:

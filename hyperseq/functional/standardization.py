@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from hyperseq._checks import check_activations, check_positive, check_shape
+from hyperseq._checks import check_activations, check_causal, check_positive, check_shape
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional._standardization import (
     batch_standardize_with_moments,
@@ -44,8 +44,7 @@ def instance_standardize(
     """
     check_activations(x, name="x")
     check_positive(eps, name="eps")
-    if causal and x.dim() != 3:
-        raise ValueError(f"causal must be False unless there is one spatial axis, got x of shape {tuple(x.shape)}")
+    check_causal(causal, x)
     padding = as_padding(lengths, x)
     if causal:
         y = causal_standardize(at_least_float32(mask_padding(x, padding)), eps)

@@ -22,7 +22,9 @@ class SlowNetworkOptions(TypedDict, total=False):
 class BlockOptions(TypedDict, total=False):
     """Options that all blocks of a network share; defaults and ranges are those of `hyperseq.nn.SFNEBlock`."""
 
-    mode: BlockMode
+    mode: BlockMode | None
+    causal: bool
+    exact: bool
     local_kernel_sizes: Sequence[int]
     omega_0: float
     slow_hidden_channels: int

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import check_activations, check_count
+from hyperseq._checks import check_activations, check_causal_rank, check_count
 from hyperseq.functional import hyper_channel_interaction, hyper_interaction
 from hyperseq.functional.padding import Padding
 from hyperseq.nn._options import SlowNetworkOptions, spell_out_options
@@ -21,6 +21,7 @@ class HyperChannelInteraction(nn.Module):
 
     Args:
         channels: Number of channels C.
+        causal: y at position t is the mean of positions 0..t; one spatial axis.
         hidden_channels: Width of the slow network; 16 to 64.
         num_layers: Multiplicative layers of the slow network; 1 to 4.
         omega_0: Frequency scale of the slow network (see `SlowNetwork`); 1 to 100.
@@ -38,15 +39,21 @@ class HyperChannelInteraction(nn.Module):
     """
 
     @spell_out_options(SlowNetwork)
-    def __init__(self, channels: int, **slow_network: Unpack[SlowNetworkOptions]) -> None:
+    def __init__(self, channels: int, *, causal: bool = False, **slow_network: Unpack[SlowNetworkOptions]) -> None:
         super().__init__()
+        self.causal = causal
         self.channels = check_count(channels, name="channels")
         self.slow_network = SlowNetwork(1, 1, size=channels, summed=False, **slow_network)
 
     def forward(self, x: Tensor, *, values: Tensor | None = None, lengths: Tensor | Padding | None = None) -> Tensor:
         """Weigh the channels of ``(B, C, *S)``; ``values`` and ``lengths`` as in the function."""
         check_activations(x, name="x", channels=self.channels)
-        return hyper_channel_interaction(x, self.slow_network().flatten(), values=values, lengths=lengths)
+        kernel = self.slow_network().flatten()
+        return hyper_channel_interaction(x, kernel, values=values, lengths=lengths, causal=self.causal)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"causal={self.causal}"
 
 
 class HyperInteraction(nn.Module):
@@ -60,6 +67,7 @@ class HyperInteraction(nn.Module):
         num_spatial_dims: Number of spatial axes d.
         channels: Number of channels C.
         size: Training size on each axis, which fixes the coordinates of ks.
+        causal: yc at position t is the mean of positions 0..t; one spatial axis.
         hidden_channels: Width of the slow networks; 16 to 64.
         num_layers: Multiplicative layers of the slow networks; 1 to 4.
         omega_0: Frequency scale of the slow networks (see `SlowNetwork`); 1 to 100.
@@ -84,9 +92,12 @@ class HyperInteraction(nn.Module):
         channels: int,
         *,
         size: int | Sequence[int],
+        causal: bool = False,
         **slow_network: Unpack[SlowNetworkOptions],
     ) -> None:
         super().__init__()
+        check_causal_rank(causal, num_spatial_dims)
+        self.causal = causal
         self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
         self.channels = check_count(channels, name="channels")
         self.channel_network = SlowNetwork(1, 1, size=channels, summed=False, **slow_network)
@@ -113,4 +124,9 @@ class HyperInteraction(nn.Module):
             channel_kernel=self.channel_network().flatten(),
             spatial_kernel=self.spatial_network(spatial_size(x), rate=rate),
             lengths=lengths,
+            causal=self.causal,
         )
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"causal={self.causal}"

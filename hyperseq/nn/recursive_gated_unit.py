@@ -19,6 +19,7 @@ class RecursiveGatedUnit(nn.Module):
 
     Args:
         channels: Number of channels C.
+        causal: IS uses the positions up to the current one alone; one spatial axis.
 
     Shape:
         ``(B, C, *S)`` to the same.
@@ -32,8 +33,9 @@ class RecursiveGatedUnit(nn.Module):
         torch.Size([2, 8, 100])
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, causal: bool = False) -> None:
         super().__init__()
+        self.causal = causal
         self.channels = check_count(channels, name="channels")
         self.key = ChannelMixing(channels, channels)
         self.query = ChannelMixing(channels, channels)
@@ -50,6 +52,10 @@ class RecursiveGatedUnit(nn.Module):
         weights = torch.stack([self.key.weight, self.query.weight @ self.value.weight])
         biases = torch.stack([self.key.bias, self.query.bias])  # type: ignore[list-item]
         product = multiply_mixings(x, weights, biases)
-        gate = instance_standardize(product, lengths=padding).to(self.output.weight.dtype)
+        gate = instance_standardize(product, lengths=padding, causal=self.causal).to(self.output.weight.dtype)
         output: Tensor = self.output(gelu(gate))
         return output
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"causal={self.causal}"

@@ -9,7 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from hyperseq._axes import spatial_size
-from hyperseq._checks import check_activations, check_choice, check_count, check_fraction, check_same_size
+from hyperseq._checks import (
+    check_activations,
+    check_causal_rank,
+    check_choice,
+    check_count,
+    check_fraction,
+    check_same_size,
+)
 from hyperseq.functional import instance_standardize
 from hyperseq.functional._convolution import apply_fast_weights, check_mode_rank
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
@@ -52,7 +59,11 @@ class SFNEBlock(nn.Module):
         out_channels: Channels of the output.
         size: Training size on each axis, which fixes the coordinates; inputs may have any size.
         mode: How the global fast weights act on the values: ``circular``, ``product``, or ``matmul`` for square images.
-            ``causal`` is refused: the standardizations and means of the block read the whole input.
+            Default: ``circular``, or the causal convolution with ``causal``.
+        causal: No output reads its future (one spatial axis): the global operator convolves causally, the local ones
+            take their context inside the window, means and standardizations run over the past. Nothing is standardized
+            by batch, so ``num_groups`` has no effect.
+        exact: With ``causal``: the gradient of an output by its future is exactly zero (see `GlobalHyperZZW`).
         local_kernel_sizes: One odd size per local branch, any number of them. The paper's image code has 3, 9, 5, 7.
             A fourth branch has (context, value) = (X, M); a fifth starts again with (X, H).
         omega_0: Frequency scale of all slow networks; 1 to 100 (see `SlowNetwork`).
@@ -87,7 +98,9 @@ class SFNEBlock(nn.Module):
         out_channels: int,
         *,
         size: int | Sequence[int],
-        mode: BlockMode = "circular",
+        mode: BlockMode | None = None,
+        causal: bool = False,
+        exact: bool = False,
         local_kernel_sizes: Sequence[int] = (3, 5, 7),
         omega_0: float = 30.0,
         slow_hidden_channels: int = 32,
@@ -100,34 +113,47 @@ class SFNEBlock(nn.Module):
         paired_input: bool = False,
     ) -> None:
         super().__init__()
-        check_choice(mode, get_args(BlockMode), name="mode")
+        if mode is not None:
+            check_choice(mode, get_args(BlockMode), name="mode")
+        _check_causal_options(causal, exact, num_spatial_dims, mode, statistics, kernel_per)
         check_fraction(dropout, name="dropout")
         self.num_spatial_dims = check_count(num_spatial_dims, name="num_spatial_dims")
         self.in_channels = check_count(in_channels, name="in_channels")
         self.out_channels = check_count(out_channels, name="out_channels")
         self.earlier_channels = check_count(earlier_channels, name="earlier_channels", at_least=0)
-        self.paired_input = paired_input
+        self.paired_input, self.causal = paired_input, causal
         slow_network = SlowNetworkOptions(
             hidden_channels=slow_hidden_channels, num_layers=slow_num_layers, omega_0=omega_0
         )
         c = self.in_channels
-        self.global_operator = GlobalHyperZZW(num_spatial_dims, c, size=size, mode=mode, **slow_network)
-        self.slow_gate = RecursiveGatedUnit(c)
-        self.fast_gate = RecursiveGatedUnit(c)
+        self.global_operator = GlobalHyperZZW(
+            num_spatial_dims,
+            c,
+            size=size,
+            mode="causal" if causal else mode or "circular",
+            exact=exact,
+            **slow_network,
+        )
+        self.slow_gate = RecursiveGatedUnit(c, causal=causal)
+        self.fast_gate = RecursiveGatedUnit(c, causal=causal)
         # A mixing before a standardization has no bias: the standardization subtracts constants.
         self.mixing = ChannelMixing(c, c, bias=False)
-        self.channel_interaction = HyperChannelInteraction(c, **slow_network)
+        self.channel_interaction = HyperChannelInteraction(c, causal=causal, **slow_network)
         self.local_operators = nn.ModuleList(
-            LocalHyperZZW(num_spatial_dims, c, kernel_size=kernel_size, kernel_per=kernel_per, **slow_network)
+            LocalHyperZZW(
+                num_spatial_dims, c, kernel_size=kernel_size, kernel_per=kernel_per, causal=causal, **slow_network
+            )
             for kernel_size in local_kernel_sizes
         )
         self.local_mixings = nn.ModuleList(ChannelMixing(c, c, bias=False) for _ in local_kernel_sizes)
         check_choice(statistics, get_args(BlockStatistics), name="statistics")
         self.local_standardizations = nn.ModuleList(
-            InstanceStandardization() if statistics == "instance" else BatchStandardization(c, statistics=statistics)
+            InstanceStandardization(causal=causal)
+            if causal or statistics == "instance"
+            else BatchStandardization(c, statistics=statistics)
             for _ in local_kernel_sizes
         )
-        self.hyper_interaction = HyperInteraction(num_spatial_dims, c, size=size, **slow_network)
+        self.hyper_interaction = HyperInteraction(num_spatial_dims, c, size=size, causal=causal, **slow_network)
         num_branches = 6 + len(self.local_operators)
         self.bottleneck = _Bottleneck(
             num_branches * c + self.earlier_channels,
@@ -136,8 +162,8 @@ class SFNEBlock(nn.Module):
             paired_input=paired_input,
         )
         self.standardization = (
-            InstanceStandardization()
-            if statistics == "instance"
+            InstanceStandardization(causal=causal)
+            if causal or statistics == "instance"
             else GroupStandardization(self.out_channels, num_groups=num_groups, statistics=statistics)
         )
         self.dropout = nn.Dropout(dropout)
@@ -180,16 +206,19 @@ class SFNEBlock(nn.Module):
 
         fast_weights = (hyper_kernel * x).to(x.dtype)
         gates = self.slow_gate(fast_weights, lengths=padding) + self.fast_gate(x, lengths=padding)
-        middle = instance_standardize(gates, lengths=padding)
-        mixed = instance_standardize(self.mixing(x), lengths=padding)
-        standard = instance_standardize(x, lengths=padding)
+        middle = instance_standardize(gates, lengths=padding, causal=self.causal)
+        mixed = instance_standardize(self.mixing(x), lengths=padding, causal=self.causal)
+        standard = instance_standardize(x, lengths=padding, causal=self.causal)
         channel = self.channel_interaction(x, values=standard, lengths=padding)
 
         values = [middle, mixed, channel]
-        global_branches = apply_fast_weights(fast_weights, values, mode=self.global_operator.mode, padding=padding)
+        operator = self.global_operator
+        global_branches = apply_fast_weights(
+            fast_weights, values, mode=operator.mode, padding=padding, exact=operator.exact
+        )
         gated = silu(global_branches[0])
         local_branches = self._local_branches({"input": x, "mixed": mixed, "channel": channel}, padding, rate)
-        high_level = gated if self.global_operator.mode == "circular" else global_branches[0]
+        high_level = gated if operator.mode == "circular" else global_branches[0]
         interaction = self.hyper_interaction(x, high_level, lengths=padding, rate=rate)
 
         branches = [middle, *global_branches, gated, *local_branches, interaction, *earlier]
@@ -257,3 +286,18 @@ class _Bottleneck(ChannelMixing):
             from_input = self.weight[:, self.linear]
             from_input[0::2] = rotation
             from_input[1::2] = -rotation[: self.out_channels // 2]
+
+
+def _check_causal_options(
+    causal: bool, exact: bool, num_spatial_dims: int, mode: str | None, statistics: str, kernel_per: str
+) -> None:
+    """Refuse options that let an output read its future."""
+    check_causal_rank(causal, num_spatial_dims)
+    if exact and not causal:
+        raise ValueError("exact must be False unless causal is True, got exact=True with causal=False")
+    if causal and mode is not None:
+        raise ValueError(f"mode must be None with causal=True, got {mode!r}")
+    if causal and statistics == "batch":
+        raise ValueError("statistics must be 'running' or 'instance' with causal=True, got 'batch'")
+    if causal and kernel_per != "sample":
+        raise ValueError(f"kernel_per must be 'sample' with causal=True, got {kernel_per!r}")

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperseq.functional import global_hyperzzw, local_hyperzzw
+from hyperseq.functional import causal_local_hyperzzw, global_hyperzzw, local_hyperzzw
 from tests import cases, reference
 
 MODES_1D = ["circular", "causal", "product"]
@@ -261,3 +261,78 @@ def test_global_error_names_argument_rule_and_value(shapes, options, message):
 def test_local_error_names_argument_rule_and_value(value, kernel, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         local_hyperzzw(torch.zeros(value), torch.zeros(kernel))
+
+
+@cases.over_shapes([*cases.SHAPES_1D, (2, 2, 33), (1, 1, 65)])
+def test_exact_causal_equals_loops_with_gradients(shape):
+    context, hyper_kernel, value = leaves = operands(*shape)
+    found = global_hyperzzw(context, hyper_kernel, value, mode="causal", exact=True)
+    cases.assert_same_with_gradients(found, global_by_loops(context, hyper_kernel, value, "causal"), leaves)
+
+
+@cases.over_padded
+def test_exact_causal_padded_equals_unpadded_with_gradients(shape, lengths):
+    context, hyper_kernel, value = leaves = operands(*shape)
+    pads = cases.padding(shape, lengths)
+    dirty = [x.masked_fill(pads, float("nan")) for x in (context, value)]
+    values = [dirty[1], 2 * dirty[1]]
+    found = global_hyperzzw(dirty[0], hyper_kernel, values, mode="causal", exact=True, lengths=torch.tensor(lengths))
+    truth = global_by_loops(context, hyper_kernel, value, "causal", lengths)
+    cases.assert_same_with_gradients(found[0], truth, leaves)
+    cases.assert_same_with_gradients(found[1], 2 * truth, leaves)
+
+
+def test_exact_causal_leaks_nothing_where_the_transform_leaks():
+    """One huge future value: the FFT spreads its rounding over all outputs, the blocks do not."""
+    context, hyper_kernel, value = operands(1, 1, 100, dtype=torch.float32)
+    spiked = value.detach().clone()
+    spiked[..., 50] = 1e8
+    outputs = [global_hyperzzw(context, hyper_kernel, v, mode="causal", exact=True) for v in (value, spiked)]
+    assert torch.equal(outputs[0][..., :50], outputs[1][..., :50])
+    leaking = [global_hyperzzw(context, hyper_kernel, v, mode="causal") for v in (value, spiked)]
+    leak = (leaking[0] - leaking[1])[..., :50].abs().max()
+    assert 0 < leak < 1e-6 * 1e8
+
+
+def test_exact_is_refused_where_nothing_must_be_zero():
+    context, hyper_kernel, value = operands(1, 1, 3)
+    with pytest.raises(ValueError, match="^exact must be False unless mode is 'causal', got mode 'circular'"):
+        global_hyperzzw(context, hyper_kernel, value, exact=True)
+
+
+@cases.over_shapes(cases.SHAPES_1D)
+@pytest.mark.parametrize("num_taps", [1, 2, 5])
+def test_causal_local_equals_loops_with_gradients(shape, num_taps):
+    context, _, value = operands(*shape)
+    kernel = cases.normal(1, shape[1], num_taps, seed=1)
+    pairs = zip(reference.samples_of(context), reference.samples_of(value), strict=True)
+    truth = reference.batch_of([reference.causal_local_hyperzzw(x, v, kernel[0]) for x, v in pairs])
+    found = causal_local_hyperzzw(context, value, kernel)
+    cases.assert_same_with_gradients(found, truth, [context, value, kernel])
+
+
+@cases.over_padded
+@cases.over_junk
+def test_causal_local_padded_equals_unpadded_with_gradients(shape, lengths, junk):
+    context, _, value = operands(*shape)
+    kernel, pads = cases.normal(1, shape[1], 3, seed=1), cases.padding(shape, lengths)
+    samples = zip(reference.samples_of(context, lengths), reference.samples_of(value, lengths), strict=True)
+    truth = reference.batch_of(
+        [reference.causal_local_hyperzzw(x, v, kernel[0]) for x, v in samples], context.shape[2:]
+    )
+    dirty = [x.masked_fill(pads, junk) for x in (context, value)]
+    found = causal_local_hyperzzw(*dirty, kernel, lengths=torch.tensor(lengths))
+    cases.assert_same_with_gradients(found, truth, [context, value, kernel])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 2, 2)), r"context must .*1 spatial axes, got shape \(1, 2, 3, 4\)"),
+        (((1, 2, 3), (1, 2, 4), (1, 2, 2)), r"values must .*\(3,\) of context, got \(4,\)"),
+        (((1, 2, 3), (1, 2, 3), (1, 3, 2)), r"kernel must .*context \(1, 2, 3\), got shape \(1, 3, 2\)"),
+    ],
+)
+def test_causal_local_error_names_argument_rule_and_value(shapes, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        causal_local_hyperzzw(*(torch.zeros(shape) for shape in shapes))

@@ -150,3 +150,30 @@ def test_channel_interaction_refuses_values_of_another_size():
 def test_channel_interaction_error_names_argument_rule_and_value():
     with pytest.raises(ValueError, match=r"^hyper_kernel must .*, got .*\(4,\)"):
         hyper_channel_interaction(torch.zeros(2, 3, 5), torch.zeros(4))
+
+
+@pytest.mark.parametrize("lengths", [None, (5, 1, 7)], ids=["full", "lengths"])
+def test_causal_interactions_equal_loops_with_gradients(lengths):
+    x, y, channel_kernel, spatial_kernel = leaves = operands(3, 2, 7)
+    samples = list(zip(reference.samples_of(x, lengths), reference.samples_of(y, lengths), strict=True))
+    tensor, dirty = None, (x, y)
+    if lengths is not None:
+        pads, tensor = cases.padding(x.shape, lengths), torch.tensor(lengths)
+        dirty = tuple(t.masked_fill(pads, float("nan")) for t in (x, y))
+    truth = [reference.hyper_channel_interaction(s, channel_kernel, causal=True) for s, _ in samples]
+    found = hyper_channel_interaction(dirty[0], channel_kernel, lengths=tensor, causal=True)
+    cases.assert_same_with_gradients(found, reference.batch_of(truth, (7,)), [x, channel_kernel])
+
+    truth = [reference.hyper_interaction(s, h, channel_kernel, spatial_kernel[0], causal=True) for s, h in samples]
+    found = hyper_interaction(
+        *dirty, channel_kernel=channel_kernel, spatial_kernel=spatial_kernel, lengths=tensor, causal=True
+    )
+    cases.assert_same_with_gradients(found, reference.batch_of(truth, (7,)), leaves)
+
+
+def test_a_causal_interaction_needs_one_spatial_axis():
+    x, y, channel_kernel, spatial_kernel = operands(1, 2, 3, 3)
+    with pytest.raises(ValueError, match=r"^causal must be False .*, got x of shape \(1, 2, 3, 3\)"):
+        hyper_channel_interaction(x, channel_kernel, causal=True)
+    with pytest.raises(ValueError, match=r"^causal must be False .*, got x of shape \(1, 2, 3, 3\)"):
+        hyper_interaction(x, y, channel_kernel=channel_kernel, spatial_kernel=spatial_kernel, causal=True)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperseq.functional import adaptive_mean_pool, spatial_mean
+from hyperseq.functional import adaptive_mean_pool, cumulative_mean, spatial_mean
 from tests import cases, reference
 
 
@@ -105,3 +105,24 @@ def test_means_gradcheck():
 def test_pool_error_names_argument_rule_and_value(bins, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         adaptive_mean_pool(torch.zeros(2, 3, 5), bins)
+
+
+@cases.over_shapes(cases.SHAPES_1D)
+def test_cumulative_mean_equals_loops_with_gradients(shape):
+    x = cases.normal(*shape)
+    truth = reference.batch_of([reference.cumulative_mean(s) for s in reference.samples_of(x)])
+    cases.assert_same_with_gradients(cumulative_mean(x), truth, [x])
+
+
+@cases.over_padded
+@cases.over_junk
+def test_cumulative_mean_padded_equals_unpadded_with_gradients(shape, lengths, junk):
+    x = cases.normal(*shape)
+    truth = reference.batch_of([reference.cumulative_mean(s) for s in reference.samples_of(x, lengths)], x.shape[2:])
+    found = cumulative_mean(x.masked_fill(cases.padding(shape, lengths), junk), lengths=torch.tensor(lengths))
+    cases.assert_same_with_gradients(found, truth, [x])
+
+
+def test_the_last_cumulative_mean_is_the_mean():
+    x = cases.normal(2, 3, 7)
+    cases.assert_close(cumulative_mean(x)[..., -1], spatial_mean(x))

@@ -222,3 +222,21 @@ def test_gradcheck_once_and_twice(form, lengths):
 def test_error_names_argument_rule_and_value(standardize, shape, options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         standardize(torch.zeros(shape), **options)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e3, -1e5], ids=["zero", "thousand", "minus-hundred-thousand"])
+@pytest.mark.parametrize("start", ["alike", "apart"])
+def test_causal_statistics_of_long_signals_in_float32_are_those_of_float64(mean, start):
+    """A large mean, or a first value far from it, costs no digits beyond those that the input lacks."""
+    x = (cases.normal(1, 2, 65536).detach() + mean).float()
+    if start == "apart":
+        x[..., 0] = 0
+    x.requires_grad_()
+    wide = x.detach().double().requires_grad_()
+    y, truth = instance_standardize(x, causal=True), instance_standardize(wide, causal=True)
+    resolution = torch.finfo(torch.float32).eps
+    cases.assert_close(y.double(), truth, tolerance=65536**0.5 * resolution)
+    cotangent = cases.normal(1, 2, 65536, seed=1).detach()
+    (gradient,) = torch.autograd.grad(y, x, cotangent.float())
+    (true_gradient,) = torch.autograd.grad(truth, wide, cotangent)
+    cases.assert_close(gradient.double(), true_gradient, tolerance=1e-4)

@@ -35,6 +35,7 @@ class Layer:
         num_inputs: Number of tensors it takes; 0 for the slow network.
         takes_lengths: Whether it knows padding.
         uses_batch: When a sample's answer depends on its neighbors: never, in training, or always.
+        causal: Whether no output reads its future.
     """
 
     build: Callable[[], nn.Module]
@@ -42,6 +43,7 @@ class Layer:
     num_inputs: int = 1
     takes_lengths: bool = True
     uses_batch: str = "never"
+    causal: bool = False
 
     def make(self, *, dtype: torch.dtype = torch.float64, seed: int = 0, training: bool = False) -> nn.Module:
         """Build the layer from a seed; running statistics differ from their first values, as after training."""
@@ -97,11 +99,19 @@ LAYERS = {
     "ChannelMixing-1d": Layer(lambda: ChannelMixing(4, 6), takes_lengths=False),
     "ChannelMixing-2d": Layer(lambda: ChannelMixing(4, 6, bias=False), takes_lengths=False, size=IMAGE),
     "GlobalHyperZZW-1d": Layer(lambda: GlobalHyperZZW(1, 4, size=8, **SLOW), num_inputs=2),
-    "GlobalHyperZZW-1d-causal": Layer(lambda: GlobalHyperZZW(1, 4, size=8, mode="causal", **SLOW), num_inputs=2),
+    "GlobalHyperZZW-1d-causal": Layer(
+        lambda: GlobalHyperZZW(1, 4, size=8, mode="causal", **SLOW), num_inputs=2, causal=True
+    ),
+    "GlobalHyperZZW-1d-causal-exact": Layer(
+        lambda: GlobalHyperZZW(1, 4, size=8, mode="causal", exact=True, **SLOW), num_inputs=2, causal=True
+    ),
     "GlobalHyperZZW-1d-product": Layer(lambda: GlobalHyperZZW(1, 4, size=8, mode="product", **SLOW), num_inputs=2),
     "GlobalHyperZZW-2d": Layer(lambda: GlobalHyperZZW(2, 4, size=IMAGE, **SLOW), num_inputs=2, size=IMAGE),
     "GlobalHyperZZW-2d-matmul": Layer(
         lambda: GlobalHyperZZW(2, 4, size=4, mode="matmul", **SLOW), num_inputs=2, size=(4, 4)
+    ),
+    "LocalHyperZZW-1d-causal": Layer(
+        lambda: LocalHyperZZW(1, 4, kernel_size=4, causal=True, **SLOW), num_inputs=2, causal=True
     ),
     "LocalHyperZZW-1d": Layer(lambda: LocalHyperZZW(1, 4, kernel_size=5, **SLOW), num_inputs=2),
     "LocalHyperZZW-2d": Layer(lambda: LocalHyperZZW(2, 4, kernel_size=(3, 5), **SLOW), num_inputs=2, size=IMAGE),
@@ -109,13 +119,18 @@ LAYERS = {
         lambda: LocalHyperZZW(1, 4, kernel_size=5, kernel_per="batch", **SLOW), num_inputs=2, uses_batch="always"
     ),
     "RecursiveGatedUnit-1d": Layer(lambda: RecursiveGatedUnit(4)),
+    "RecursiveGatedUnit-1d-causal": Layer(lambda: RecursiveGatedUnit(4, causal=True), causal=True),
     "RecursiveGatedUnit-2d": Layer(lambda: RecursiveGatedUnit(4), size=IMAGE),
     "HyperChannelInteraction-1d": Layer(lambda: HyperChannelInteraction(4, **SLOW)),
+    "HyperChannelInteraction-1d-causal": Layer(lambda: HyperChannelInteraction(4, causal=True, **SLOW), causal=True),
     "HyperChannelInteraction-2d": Layer(lambda: HyperChannelInteraction(4, **SLOW), size=IMAGE),
     "HyperInteraction-1d": Layer(lambda: HyperInteraction(1, 4, size=8, **SLOW), num_inputs=2),
+    "HyperInteraction-1d-causal": Layer(
+        lambda: HyperInteraction(1, 4, size=8, causal=True, **SLOW), num_inputs=2, causal=True
+    ),
     "HyperInteraction-2d": Layer(lambda: HyperInteraction(2, 4, size=IMAGE, **SLOW), num_inputs=2, size=IMAGE),
     "InstanceStandardization-1d": Layer(lambda: InstanceStandardization()),
-    "InstanceStandardization-1d-causal": Layer(lambda: InstanceStandardization(causal=True)),
+    "InstanceStandardization-1d-causal": Layer(lambda: InstanceStandardization(causal=True), causal=True),
     "InstanceStandardization-2d": Layer(lambda: InstanceStandardization(), size=IMAGE),
     "BatchStandardization-1d": Layer(lambda: BatchStandardization(4), uses_batch="training"),
     "BatchStandardization-2d": Layer(lambda: BatchStandardization(4), uses_batch="training", size=IMAGE),
@@ -123,6 +138,7 @@ LAYERS = {
     "GroupStandardization-1d": Layer(lambda: GroupStandardization(4), uses_batch="training"),
     "GroupStandardization-2d": Layer(lambda: GroupStandardization(4, num_groups=4), uses_batch="training", size=IMAGE),
     "SFNEBlock-1d": Layer(lambda: SFNEBlock(1, 4, 6, size=8, **BLOCK), uses_batch="training"),
+    "SFNEBlock-1d-causal": Layer(lambda: SFNEBlock(1, 4, 6, size=8, causal=True, **BLOCK), causal=True),
     "SFNEBlock-1d-product": Layer(lambda: SFNEBlock(1, 4, 6, size=8, mode="product", **BLOCK), uses_batch="training"),
     "SFNEBlock-2d": Layer(lambda: SFNEBlock(2, 4, 6, size=IMAGE, **BLOCK), uses_batch="training", size=IMAGE),
     "SFNEBlock-2d-matmul": Layer(
@@ -136,6 +152,15 @@ LAYERS = {
         size=(2, 3, 2),
     ),
     "Terminator-1d": Layer(lambda: Terminator(1, 4, size=8, channels=[4, 6, 8], **BLOCK), uses_batch="training"),
+    "Terminator-1d-causal": Layer(
+        lambda: Terminator(1, 4, size=8, channels=[4, 6, 8], causal=True, **BLOCK), causal=True
+    ),
+    "Terminator-1d-causal-exact": Layer(
+        lambda: Terminator(
+            1, 4, size=8, channels=[4, 6, 8], causal=True, exact=True, concatenate_earlier=True, **BLOCK
+        ),
+        causal=True,
+    ),
     "Terminator-1d-many-options": Layer(
         lambda: Terminator(
             1,
@@ -190,4 +215,5 @@ def names(**wanted: object) -> list[str]:
 
 WITH_PARAMETERS = [name for name, layer in LAYERS.items() if list(layer.build().parameters())]
 WITH_INPUTS = names(num_inputs=(1, 2))
+CAUSAL = names(causal=True)
 PADDED = names(num_inputs=(1, 2), takes_lengths=True, size=((8,),))

@@ -25,6 +25,9 @@ BLOCKS = {
         {"local_kernel_sizes": (3, 9, 5, 7), "num_groups": 4, "kernel_per": "batch", "statistics": "batch"},
     ),
     "one-group-and-five-locals": ((2, 2, 6), None, {"local_kernel_sizes": (1, 3, 1, 3, 5), "num_groups": 1}),
+    "causal": ((2, 2, 7), None, {"causal": True, "local_kernel_sizes": (3, 2, 5)}),
+    "causal-lengths": ((3, 2, 7), (6, 1, 4), {"causal": True}),
+    "causal-exact": ((2, 2, 5), None, {"causal": True, "exact": True}),
     "no-locals": ((2, 2, 6), None, {"local_kernel_sizes": ()}),
 }
 over_blocks = pytest.mark.parametrize("name", BLOCKS)
@@ -42,6 +45,7 @@ def build(shape, *, training, extra=2, **options):
 
 def by_loops(block, x, lengths, *, size, training, statistics="running", **options):
     by_batch = training or statistics == "batch"
+    options.pop("exact", None)
     samples = reference.samples_of(x, lengths)
     return reference.batch_of(
         reference.sfne_block(block, samples, size=size, by_batch=by_batch, **options), x.shape[2:]
@@ -67,7 +71,7 @@ def test_block_equals_the_table_with_gradients(name, training):
     cases.assert_same_with_gradients(found, truth, leaves, tolerance=1e-8)
 
 
-@pytest.mark.parametrize("name", ["1d", "2d", "2d-matmul"])
+@pytest.mark.parametrize("name", ["1d", "2d", "2d-matmul", "causal"])
 def test_block_at_twice_the_step_equals_the_table(name):
     shape, lengths, options = BLOCKS[name]
     block, size = build(shape, training=False, **options)
@@ -232,6 +236,11 @@ def test_gradcheck(training):
         ((1, 2, 4), {"size": 0}, "size must .*, got .*0"),
         ((1, 2, 4), {"size": 6, "mode": "causal"}, "mode must .*, got 'causal'"),
         ((2, 2, 4), {"size": 6, "mode": "causal"}, "mode must .*, got 'causal'"),
+        ((2, 2, 4), {"size": 6, "causal": True}, "causal must be False .*num_spatial_dims is 1, got .*2"),
+        ((1, 2, 4), {"size": 6, "causal": True, "mode": "circular"}, "mode must be None .*, got 'circular'"),
+        ((1, 2, 4), {"size": 6, "causal": True, "statistics": "batch"}, "statistics must be 'running' .*, got 'batch'"),
+        ((1, 2, 4), {"size": 6, "causal": True, "kernel_per": "batch"}, "kernel_per must be 'sample' .*, got 'batch'"),
+        ((1, 2, 4), {"size": 6, "exact": True}, "exact must be False .*, got exact=True with causal=False"),
         ((1, 2, 4), {"size": 6, "mode": "cyclic"}, "mode must be one of .*, got 'cyclic'"),
         ((1, 2, 4), {"size": 6, "mode": "matmul"}, "mode must .*'matmul'.*, got .*6"),
         ((2, 2, 4), {"size": (6, 5), "mode": "matmul"}, r"mode must .*'matmul'.*, got .*\(6, 5\)"),
