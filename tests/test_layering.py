@@ -49,7 +49,7 @@ LIBRARY_MAY_IMPORT = {"torch", "einops", "scipy", "typing_extensions"}
 TRAINING_ONLY = ("lightning", "pytorch_lightning", "torchvision", "torchaudio", "jsonargparse", "matplotlib", "rich")
 
 PUBLIC_NAMES = {
-    "hyperseq": ["Terminator", "allocator", "functional", "losses", "nn", "optim"],
+    "hyperseq": ["SequenceMixer", "Terminator", "allocator", "functional", "losses", "nn", "optim"],
     "hyperseq.allocator": ["keep_freed_memory"],
     "hyperseq.backbones": ["ResidualStack", "Terminator", "TerminatorCIFAR"],
     "hyperseq.functional": [
@@ -84,6 +84,7 @@ PUBLIC_NAMES = {
         "LocalHyperZZW",
         "RecursiveGatedUnit",
         "SFNEBlock",
+        "SequenceMixer",
         "SlowNetwork",
         "TokenEmbedding",
         "synchronize_statistics",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from hyperseq.nn import (
     InstanceStandardization,
     LocalHyperZZW,
     RecursiveGatedUnit,
+    SequenceMixer,
     SFNEBlock,
     SlowNetwork,
 )
@@ -193,6 +195,20 @@ LAYERS = {
         lambda: Terminator(2, 4, size=4, channels=[4, 6, 8], mode="matmul", **BLOCK),
         uses_batch="training",
         size=(4, 4),
+    ),
+    "SequenceMixer-1d": Layer(lambda: SequenceMixer(4, l_max=8, transposed=True, **SLOW)),
+    "SequenceMixer-1d-kernel": Layer(lambda: SequenceMixer(4, l_max=8, context_in="kernel", transposed=True, **SLOW)),
+    "SequenceMixer-1d-causal": Layer(
+        lambda: SequenceMixer(4, l_max=8, causal=True, local_kernel_size=4, transposed=True, **SLOW), causal=True
+    ),
+    "SequenceMixer-1d-kernel-causal": Layer(
+        lambda: SequenceMixer(4, l_max=8, causal=True, context_in="kernel", transposed=True, **SLOW), causal=True
+    ),
+    "SequenceMixer-1d-causal-exact": Layer(
+        lambda: SequenceMixer(4, l_max=8, causal=True, exact=True, transposed=True, **SLOW), causal=True
+    ),
+    "ResidualStack-1d-mixer": Layer(
+        lambda: ResidualStack(4, layer=partial(SequenceMixer, l_max=8, **SLOW), depth=1, d_model=6, mlp="none")
     ),
     "ResidualStack-1d-gated": Layer(lambda: ResidualStack(4, layer=Attention, depth=2, d_model=6)),
     "ResidualStack-1d-plain": Layer(lambda: ResidualStack(4, layer=Operator, depth=1, d_model=6, mlp="plain")),
