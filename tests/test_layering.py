@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "hyperseq.optim": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
     "hyperseq.onnx": set(),
     "hyperseq.backbones": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
+    "hyperseq.adapters": {*LEAVES, "hyperseq.functional", "hyperseq.nn"},
     "hyperseq.*": set(),
     "tasks.errors": set(),
     "tasks.console": set(),
@@ -49,7 +50,8 @@ LIBRARY_MAY_IMPORT = {"torch", "einops", "scipy", "typing_extensions"}
 TRAINING_ONLY = ("lightning", "pytorch_lightning", "torchvision", "torchaudio", "jsonargparse", "matplotlib", "rich")
 
 PUBLIC_NAMES = {
-    "hyperseq": ["SequenceMixer", "Terminator", "allocator", "functional", "losses", "nn", "optim"],
+    "hyperseq": ["SequenceMixer", "Terminator", "adapters", "allocator", "functional", "losses", "nn", "optim"],
+    "hyperseq.adapters": ["S4Style", "SelfAttentionStyle", "mixer_factory"],
     "hyperseq.allocator": ["keep_freed_memory"],
     "hyperseq.backbones": ["ResidualStack", "Terminator", "TerminatorCIFAR"],
     "hyperseq.functional": [

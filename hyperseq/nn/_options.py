@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict, TypeVar, get_args
 
+import torch
+
 Mode = Literal["circular", "causal", "matmul", "product"]
 BlockMode = Literal["circular", "matmul", "product"]
 Statistics = Literal["running", "batch"]
@@ -33,6 +35,20 @@ class BlockOptions(TypedDict, total=False):
     statistics: BlockStatistics
     kernel_per: KernelPer
     dropout: float
+
+
+class MixerOptions(TypedDict, total=False):
+    """Options that adapters pass on; defaults and ranges are those of `hyperseq.nn.SequenceMixer`."""
+
+    context_in: Literal["values", "kernel"]
+    exact: bool
+    short_kernel_size: int
+    local_kernel_size: int
+    hidden_channels: int
+    num_layers: int
+    omega_0: float
+    device: torch.device | str | None
+    dtype: torch.dtype | None
 
 
 Init = TypeVar("Init", bound=Callable[..., None])

@@ -24,14 +24,27 @@ ContextIn = Literal["values", "kernel"]
 _SHORTEST_MEMORY = 4.0
 """Time constant, in positions, of the fastest channel at the start."""
 
+_FIRST_POSITIONS = 64
+"""Positions for which a new history holds the global kernel; the number doubles as needed."""
+
 
 @dataclass
 class MixerState:
-    """The history of a causal `SequenceMixer`: short window, local operator, global operator."""
+    """The history of a causal `SequenceMixer`, and its kernels, which depend on no input.
+
+    Attributes:
+        short: History of the short window.
+        local: History of the local operator.
+        whole: History of the global operator.
+        local_kernel: ``(1, D, k)``.
+        kernel: The beginning of K, ``(1, D, n)``, generated ahead of the positions.
+    """
 
     short: WindowState
     local: WindowState
     whole: ConvolutionState
+    local_kernel: Tensor
+    kernel: Tensor
 
 
 class SequenceMixer(nn.Module):
@@ -219,7 +232,7 @@ class SequenceMixer(nn.Module):
         return convolve_shared(kernel, [product], mode=self._mode, padding=padding)[0]
 
     def initial_state(self, batch_size: int) -> MixerState:
-        """Return the empty history of ``batch_size`` sequences, for `step` and `prefill`."""
+        """Return the empty history of ``batch_size`` sequences, for the weights as they are."""
         if not self.causal:
             raise ValueError("causal must be True for a layer that takes a sequence in pieces, got causal=False")
         batch_size = check_count(batch_size, name="batch_size")
@@ -228,6 +241,8 @@ class SequenceMixer(nn.Module):
             WindowState(like.new_zeros(batch_size, 3 * self.d_model, self.short_kernel_size - 1)),
             WindowState(like.new_zeros(batch_size, self.d_model, taps - 1)),
             ConvolutionState(batch_size, self.d_model, like=like),
+            self.local_operator.causal_kernel().detach(),
+            self.kernel(_FIRST_POSITIONS).detach(),
         )
 
     @torch.no_grad()
@@ -243,13 +258,16 @@ class SequenceMixer(nn.Module):
         """
         x = self._channels_first(x)
         state = self.initial_state(x.shape[0]) if state is None else state
-        start = state.whole.position
+        stop = state.whole.position + x.shape[-1]
+        if stop > state.kernel.shape[-1]:
+            known = state.kernel.shape[-1]
+            state.kernel = torch.cat([state.kernel, self.kernel(max(known, stop - known), start=known)], dim=-1)
         projected = mix_channels(x, self.input_weight.to(x.dtype))
         # the last tap of a sliding window reads the newest position, tap 0 of a stream
         short = stream_window(projected, self.short_weight[None].flip(-1), state.short)
         context, value, gate = (short + self._short_bias(short)).chunk(3, dim=1)
-        kernel = self.kernel(x.shape[-1], start=start)
-        local = stream_window(context * value, self.local_operator.causal_kernel(), state.local)
+        kernel = state.kernel[..., state.whole.position : stop]
+        local = stream_window(context * value, state.local_kernel, state.local)
         if self.context_bias is None:
             value = context * value
         else:
