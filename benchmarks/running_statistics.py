@@ -21,7 +21,7 @@ from tasks.data.batches import BatchRows
 from tasks.images.digits import Digits
 from tasks.images.mnist import MNIST
 
-NUM_TRAIN, NUM_VALIDATION, NUM_TEST, BATCH = 200, 180, 2000, 32
+NUM_TRAIN, NUM_VALIDATION, NUM_TEST, BATCH = 200, 180, 400, 32
 
 Moments = list[tuple[Tensor, Tensor]]
 Split = tuple[Tensor, Tensor]

@@ -43,7 +43,9 @@ MAY_IMPORT = {
     "tasks.*": set(),
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.longer_inputs": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.report": {"benchmarks", "tasks"},
+    "benchmarks.running_statistics": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.*": {"hyperseq", "benchmarks", "tests.reference"},
 }
 LIBRARY_MAY_IMPORT = {"torch", "einops", "scipy", "typing_extensions"}
