@@ -134,14 +134,15 @@ def check_goes_on(checkpoint: dict[str, Any], *, max_epochs: int | None, max_ste
         raise UserError("ckpt_path must be a checkpoint of a training to resume it, got one of weights alone")
     loop = checkpoint["loops"]["fit_loop"]
     batches = loop["epoch_loop.batch_progress"]
-    done = loop["epoch_progress"]["current"]["processed"]
+    was_cut = batches["current"]["ready"] > 0 and not batches["is_last_batch"]
+    done = loop["epoch_progress"]["current"]["processed"] - was_cut
     steps = checkpoint["global_step"]
     for name, limit, count in (("max_epochs", max_epochs, done), ("max_steps", max_steps, steps)):
         if limit is not None and 0 <= limit <= count:
             if concluded:
                 raise UserError(f"trainer.{name} must be above {count} to go on: the run has finished, got {limit}")
             return
-    if batches["current"]["ready"] and not batches["is_last_batch"]:
+    if was_cut:
         raise UserError(
             f"ckpt_path must be a checkpoint of the end of an epoch, got one after {batches['current']['ready']} "
             f"batches of epoch {checkpoint['epoch'] + 1} (step {steps}), where trainer.max_steps, max_time or a "

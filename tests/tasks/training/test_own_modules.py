@@ -23,6 +23,7 @@ CONFIG = {
     "model": {"backbone": {"class_path": "gru_backbone.GRUBackbone"}, "lr": 0.01},
 }
 PARTS = """
+import numpy as np
 import torch
 from torch import nn
 
@@ -41,6 +42,11 @@ class Signs(torch.optim.Optimizer):
                 for parameter in group["params"]:
                     parameter.sub_(parameter.grad.sign(), alpha=group["lr"])
         return loss
+
+
+class KeywordRate(torch.optim.SGD):
+    def __init__(self, params, *, lr: float):
+        super().__init__(params, lr=lr)
 
 
 class LastHead(ClassificationHead):
@@ -91,6 +97,14 @@ class Rows(RaggedData):
             test.x = [x.numpy() for x in test.x]
         elif self.wrong == "axes":
             test.x = [x.mT for x in test.x]
+        elif self.wrong == "late":
+            test.y[-1] = 7
+        elif self.wrong == "learnt":
+            self.learnt = {"means": [np.zeros(3)]}
+        elif self.wrong == "list":
+            return list(splits.values())
+        elif self.wrong == "names":
+            self.sample_names = [str(number) for number in range(59)]
         elif self.wrong == "tuple":
             splits["test"] = (test.x, test.y)
         elif self.wrong == "real":
@@ -229,6 +243,14 @@ def test_an_error_in_the_users_own_data_module_keeps_file_and_line(folder, seed,
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.parametrize(("text", "error"), [("class Data(:", "SyntaxError"), ("import nothing_here", "No module")])
+def test_an_error_at_the_import_of_an_own_module_keeps_file_and_line(folder, text, error):
+    (folder / "own_broken.py").write_text(f"\n\n{text}\n")
+    answer = hyperseq("fit", "--config", "own.yaml", "--data=own_broken.Data")
+    assert answer.code == 1 and error in answer.err and f'{folder / "own_broken.py"}", line 3' in answer.err
+    assert not (folder / "runs").exists()
+
+
 def test_an_error_in_the_users_own_network_keeps_file_and_line_and_names_where_it_is_kept(folder):
     answer = hyperseq("fit", "--config", "own.yaml", "--model.backbone=own_parts.BadNetwork")
     error = folder / "runs/own/1/error.txt"
@@ -263,6 +285,10 @@ HALF = "--model.backbone=own_parts.Half"
         ((*ROWS, "index"), "x, y and index must have one entry a sample, got 10, 10 and 3"),
         ((*ROWS, "arrays"), "x must hold tensors, got ndarray"),
         ((*ROWS, "axes"), "samples of x must be (C, L_i) and differ in length alone, got [('torch.float32', ("),
+        ((*ROWS, "late"), "test: y must hold classes from 0 to 1 (num_classes = 2), got from 0 to 7"),
+        ((*ROWS, "learnt"), "must hold numbers, texts, lists, dicts and tensors, got ndarray for means.0"),
+        ((*ROWS, "list"), "read_splits must return a dict of train, val and test, got list"),
+        ((*ROWS, "names"), "sample_names must hold a name for each index, got 59 names and an index from 50 to 59"),
         ((*ROWS, "tuple"), "read_splits must return TensorBatches for each split, got tuple for test"),
         ((*ROWS, "real"), "y must be classes, (B,) of int64 with ClassificationHead, got (8,) of real numbers"),
         ((*ROWS, "nan"), "the loss is nan at step 1 (epoch 1); x of this batch holds NaN or infinity"),
@@ -275,6 +301,10 @@ HALF = "--model.backbone=own_parts.Half"
         (("--model.head=own_parts.ShortHead",), "forward(features, *, lengths=None) must be there"),
         (("--data=sinals.Data",), "data must be an import path, such as package.module.Class: No module named 'sinals"),
         (("--model.backbone=own_parts.Nothing",), "module 'own_parts' has no attribute 'Nothing'"),
+        (("--model.optimizer=own_parts.KeywordRate",), "optimizer must take parameter groups and lr as (groups, lr)"),
+        (("--model.optimizer=torch.optim.LBFGS",), "LBFGS doesn't support per-parameter options"),
+        (("--model.optimizer=torch.optim.SparseAdam",), "optimizer must take dense gradients, got SparseAdam"),
+        (("--trainer.val_check_interval=100",), "`val_check_interval` (100) must be less than or equal to"),
         (("--model.optimizer=mine.Signs",), "model.optimizer must be an import path"),
     ],
 )
