@@ -20,10 +20,10 @@ ifneq ($(origin PYTHON),file)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint bench clean
+.PHONY: help setup demo test fuzz torture lint bench clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## build .venv with all that the other targets need (PYTHON=python3.12 picks an interpreter)
 	@echo "Ready: . .venv/bin/activate"
@@ -40,6 +40,10 @@ test: $(STAMP) ## run the tests (ARGS="-k conv" picks some, PYTHON=python3.12 th
 
 fuzz: $(STAMP) ## try many more generated inputs than the tests do: an hour on two cores
 	@$(VENV)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal -m fuzz $(ARGS)
+
+# In one process: tests that time a kill need the machine for themselves.
+torture: $(STAMP) ## kill trainings, fill disks, train in every precision: half an hour (ARGS="-k disk" picks some)
+	@$(VENV)/python -m pytest -q -m torture tests/tasks/test_torture.py $(ARGS)
 
 lint: $(STAMP) ## check style, formatting and types
 	@$(VENV)/ruff check --quiet .

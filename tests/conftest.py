@@ -23,6 +23,8 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
+    if item.get_closest_marker("torture") and "torture" not in item.config.option.markexpr:
+        pytest.skip("takes minutes: make torture")
 
 
 @pytest.fixture(autouse=True)

@@ -155,7 +155,7 @@ class BadNetwork(nn.Module):
         self.mixing = nn.Conv1d(in_channels, 2, 1)
 
     def forward(self, x, *, lengths=None):
-        if x.shape[0] == 8:
+        if self.training:
             raise ValueError("my own mistake")
         return self.mixing(x)
 
