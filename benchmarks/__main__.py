@@ -38,6 +38,9 @@ def main() -> None:
         for mode in ("forward + backward", "evaluation"):
             compiled = mode == "forward + backward" and length in COMPILED
             measure(f"block, {mode}", cases.block(length, 64, mode=mode, compiled=compiled), "floor", 64, length)
+        for causal in (False, True):
+            name = "causal sequence mixer" if causal else "sequence mixer"
+            measure(f"{name}, forward + backward", cases.mixer(length, 64, causal=causal), None, 64, length)
         measure("hyper-kernel", cases.hyper_kernel(length, 64), None, 64, length)
     for channels in WIDTHS:
         if channels != 64:

@@ -74,6 +74,21 @@ def block(length: int, channels: int, *, mode: str, compiled: bool = False) -> C
     return contenders
 
 
+def mixer(length: int, channels: int, *, causal: bool) -> Contenders:
+    """Sequence mixer beside torch's encoder layer and GRU; forward + backward."""
+    shape, mode = (batch_size(length), length, channels), "forward + backward"
+    contenders: Contenders = {
+        f"SequenceMixer, context in {form}": _caller(
+            hyperseq.SequenceMixer(channels, l_max=length, causal=causal, context_in=form), shape, mode
+        )
+        for form in ("values", "kernel")
+    }
+    for name, build in {"Transformer layer": peers.transformer_layer, "GRU": peers.GRU}.items():
+        if length <= peers.LONGEST[name]:
+            contenders[name] = _caller(build(channels), shape, mode)
+    return contenders
+
+
 def hyper_kernel(length: int, channels: int) -> Contenders:
     """Generate a global hyper-kernel, forward and forward + backward."""
     network = hyperseq.nn.SlowNetwork(1, channels, size=length)
