@@ -47,7 +47,7 @@ def train(
     Args:
         network: The network.
         seed: Seed of the batches.
-        seconds: Training time; scoring is not counted.
+        seconds: Training time in seconds of this process on the CPU, so that other programs do not count.
         steps: Number of steps, in place of the seconds.
         lr: Highest learning rate.
         clip: Largest norm of the gradient.
@@ -58,8 +58,8 @@ def train(
     problem = network.problem
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.01)
-    done, start = 0, time.perf_counter()
-    while (passed := (time.perf_counter() - start) / seconds if steps is None else done / steps) < 1:
+    done, start = 0, time.process_time()
+    while (passed := (time.process_time() - start) / seconds if steps is None else done / steps) < 1:
         rate = lr * min(1.0, passed / 0.05) * (1 + math.cos(math.pi * passed)) / 2
         for group in optimizer.param_groups:
             group["lr"] = rate

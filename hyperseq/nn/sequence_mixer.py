@@ -6,13 +6,13 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from typing_extensions import Unpack
 
 from hyperseq._checks import check_choice, check_count, check_positive
 from hyperseq.functional import global_hyperzzw, mix_channels
 from hyperseq.functional._convolution import check_exact, convolve_in_blocks, convolve_shared
 from hyperseq.functional._numerics import at_least_float32, has_values
-from hyperseq.functional._sliding_window import slide
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.streaming import ConvolutionState, WindowState, stream_convolution, stream_window
 from hyperseq.nn._options import SlowNetworkOptions, spell_out_options
@@ -33,14 +33,14 @@ class MixerState:
     """The history of a causal `SequenceMixer`, and its kernels, which depend on no input.
 
     Attributes:
-        short: History of the short window.
+        inputs: The last inputs that the short window reads, ``(B, D, short_kernel_size - 1)``.
         local: History of the local operator.
         whole: History of the global operator.
         local_kernel: ``(1, D, k)``.
         kernel: The beginning of K, ``(1, D, n)``, generated ahead of the positions.
     """
 
-    short: WindowState
+    inputs: Tensor
     local: WindowState
     whole: ConvolutionState
     local_kernel: Tensor
@@ -208,28 +208,35 @@ class SequenceMixer(nn.Module):
                 raise ValueError("mask must be None beside lengths, got both")
             lengths = _lengths_of(mask, x)
         padding = as_padding(lengths, x)
-        projected = mix_channels(mask_padding(x, padding), self.input_weight.to(x.dtype))
         reach = self.short_kernel_size - 1
         margins = (reach, 0) if self.causal else (reach // 2, reach // 2)
-        short = slide(projected, self.short_weight[None], before=margins[:1], after=margins[1:])
-        context, value, gate = mask_padding(short + self._short_bias(short), padding).chunk(3, dim=1)
-        mixed = self._apply_globally(context, value, padding, rate)
-        mixed = mixed + self.local_operator(context, value, lengths=padding, rate=rate)
+        windowed = self._project_windows(pad(mask_padding(x, padding), margins))
+        context, value, gate = mask_padding(windowed, padding).chunk(3, dim=1)
+        mixed = self._mix(context, value, padding, rate)
         output = mask_padding(self._project(gate * mixed), padding)
         return output if self.transposed else output.mT
 
-    def _apply_globally(self, context: Tensor, value: Tensor, padding: Padding | None, rate: float) -> Tensor:
-        kernel = self.kernel(context.shape[-1], rate=rate)
+    def _mix(self, context: Tensor, value: Tensor, padding: Padding | None, rate: float) -> Tensor:
+        """Apply the global and the local operator, and add them."""
+        size, product = context.shape[-1], context * value
+        kernel = self.kernel(size, rate=rate)
+        if self.causal and self.context_bias is None:
+            # both operators act on the same product, so that one convolution with the sum of their kernels does
+            local = self.local_operator.causal_kernel(rate=rate)[..., :size]
+            kernel = kernel + pad(local, (0, size - local.shape[-1]))
+            if self.exact:
+                return mask_padding(convolve_in_blocks(kernel, [product])[0], padding)
+            return convolve_shared(kernel, [product], mode="causal", padding=padding)[0]
+        local = self.local_operator(context, value, lengths=padding, rate=rate)
         if self.context_bias is not None:
             context = context + self.context_bias[:, None].to(context.dtype)
-            return global_hyperzzw(context, kernel, value, mode=self._mode, lengths=padding, exact=self.exact)
-        product = context * value
-        if self.exact:
-            return mask_padding(convolve_in_blocks(kernel, [product])[0], padding)
-        if padding is not None and not self.causal:
-            # each sample wraps the beginning of the kernel around its own length
-            kernel = mask_padding(kernel.expand(len(product), -1, -1), padding)
-        return convolve_shared(kernel, [product], mode=self._mode, padding=padding)[0]
+            whole = global_hyperzzw(context, kernel, value, mode=self._mode, lengths=padding, exact=self.exact)
+        else:
+            if padding is not None:
+                # each sample wraps the beginning of the kernel around its own length
+                kernel = mask_padding(kernel.expand(len(product), -1, -1), padding)
+            (whole,) = convolve_shared(kernel, [product], mode="circular", padding=padding)
+        return whole + local
 
     def initial_state(self, batch_size: int) -> MixerState:
         """Return the empty history of ``batch_size`` sequences, for the weights as they are."""
@@ -238,7 +245,7 @@ class SequenceMixer(nn.Module):
         batch_size = check_count(batch_size, name="batch_size")
         like, taps = self.input_weight.detach(), self.local_operator.kernel_size[0]
         return MixerState(
-            WindowState(like.new_zeros(batch_size, 3 * self.d_model, self.short_kernel_size - 1)),
+            like.new_zeros(batch_size, self.d_model, self.short_kernel_size - 1),
             WindowState(like.new_zeros(batch_size, self.d_model, taps - 1)),
             ConvolutionState(batch_size, self.d_model, like=like),
             self.local_operator.causal_kernel().detach(),
@@ -262,10 +269,9 @@ class SequenceMixer(nn.Module):
         if stop > state.kernel.shape[-1]:
             known = state.kernel.shape[-1]
             state.kernel = torch.cat([state.kernel, self.kernel(max(known, stop - known), start=known)], dim=-1)
-        projected = mix_channels(x, self.input_weight.to(x.dtype))
-        # the last tap of a sliding window reads the newest position, tap 0 of a stream
-        short = stream_window(projected, self.short_weight[None].flip(-1), state.short)
-        context, value, gate = (short + self._short_bias(short)).chunk(3, dim=1)
+        joined = torch.cat([state.inputs, x.to(state.inputs.dtype)], dim=-1)
+        state.inputs = joined[..., x.shape[-1] :].clone()
+        context, value, gate = self._project_windows(joined).chunk(3, dim=1)
         kernel = state.kernel[..., state.whole.position : stop]
         local = stream_window(context * value, state.local_kernel, state.local)
         if self.context_bias is None:
@@ -289,8 +295,16 @@ class SequenceMixer(nn.Module):
         """Describe the layer in a printed model."""
         return f"{self.d_model}, l_max={self.l_max}, causal={self.causal}, context_in={self.context_in!r}"
 
-    def _short_bias(self, like: Tensor) -> Tensor:
-        return self.short_bias[:, None].to(like.dtype)
+    def _project_windows(self, x: Tensor) -> Tensor:
+        """Project ``(B, D, L + k - 1)`` to context, value and gate, each through its short window: ``(B, 3 D, L)``.
+
+        ``y[t] = sum_j w_j ⊙ (A x[t + j]) + b``. A depthwise window over 3 D channels is bound by memory. So each tap
+        scales the projection, and one product of matrices reads the shifted inputs.
+        """
+        taps = self.short_kernel_size
+        shifted = [x.narrow(-1, tap, x.shape[-1] - taps + 1) for tap in range(taps)]
+        weight = (self.short_weight[:, :, None] * self.input_weight[:, None]).flatten(1)
+        return mix_channels(shifted, weight.to(x.dtype), self.short_bias.to(x.dtype))
 
     def _project(self, x: Tensor) -> Tensor:
         return mix_channels(x, self.output_weight.to(x.dtype), self.output_bias.to(x.dtype))
