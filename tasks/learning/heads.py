@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, gelu, l1_loss, mse_loss
 
 from hyperseq.functional import spatial_mean
 from tasks.errors import UserError, is_raised_within
@@ -183,6 +183,30 @@ class MultiLabelHead(nn.Module):
             found = f"{tuple(targets.shape)} of {str(targets.dtype).removeprefix('torch.')}"
             raise UserError(f"y must be 0 or 1, (B, {wanted[1]}) of float32, with MultiLabelHead, got {found}")
         return targets
+
+
+class TwoTowerHead(ClassificationHead):
+    """Compare two sequences: `MLP([u, v, u - v, u * v])` of their means u and v over the filled positions.
+
+    This is the head of S4 for Retrieval, after Xiong et al. 2021 (arXiv 2102.03902). The features hold the first
+    sequences of all pairs, then the second ones. Loss, metrics and predictions are those of `ClassificationHead`.
+
+    Args:
+        in_channels: Channels of the features.
+        num_classes: Classes to score.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.hidden = nn.Linear(4 * in_channels, in_channels)
+
+    def forward(self, features: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Return logits `(B, num_classes)` of features `(2 * B, C, *S)`."""
+        if len(features) % 2:
+            raise UserError(f"features must hold pairs with TwoTowerHead, got {len(features)} sequences")
+        first, second = spatial_mean(features, lengths=lengths).chunk(2)
+        pair = torch.cat([first, second, first - second, first * second], dim=1)
+        return self.linear(gelu(self.hidden(pair)))
 
 
 class RegressionHead(nn.Module):

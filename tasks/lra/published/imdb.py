@@ -1,0 +1,74 @@
+"""The published archive of movie reviews (Maas et al. 2011), packed or unpacked."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.data.archives import Archive
+from tasks.data.data_set import DataSet
+from tasks.data.tar_members import read_matching_members
+from tasks.errors import UserError
+
+SPLITS, CLASS_NAMES = ("train", "test"), ("neg", "pos")
+MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_\d+\.txt")
+UNPACKED = ("imdb/aclImdb", "aclImdb")
+
+
+class Reviews(NamedTuple):
+    """The reviews of one split: first the negative ones, each class by number."""
+
+    texts: list[str]
+    labels: list[int]
+
+
+def read_imdb(root: Path) -> dict[str, Reviews]:
+    """Read the reviews of `train` and `test` in the folder `root` of all data sets; `unsup` is left out.
+
+    Raises:
+        UserError: If the archive is missing or broken, a class has no review, or a review is no UTF-8.
+    """
+    folder = next((root / choice for choice in UNPACKED if (root / choice / "train").is_dir()), None)
+    source = folder or DATA_SET.find_archives(root)[0]
+    contents = _read_folder(folder) if folder else read_matching_members(source, lambda name: bool(MEMBER.match(name)))
+    keys = {}
+    for name in contents:
+        if match := MEMBER.fullmatch(name):
+            split, label, number = match.groups()
+            keys[name] = (split, CLASS_NAMES.index(label), int(number))
+    reviews = {split: Reviews([], []) for split in SPLITS}
+    for name in sorted(keys, key=keys.__getitem__):
+        split, label, _ = keys[name]
+        try:
+            reviews[split].texts.append(contents[name].decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{source}: {name} must be text in UTF-8, got: {error}") from error
+        reviews[split].labels.append(label)
+    for split in SPLITS:
+        for label, name in enumerate(CLASS_NAMES):
+            if label not in reviews[split].labels:
+                raise UserError(f"{source} must hold reviews aclImdb/{split}/{name}/*.txt, got none")
+    return reviews
+
+
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    files = [file for split in SPLITS for label in CLASS_NAMES for file in (folder / split / label).glob("*.txt")]
+    return {f"aclImdb/{file.relative_to(folder).as_posix()}": file.read_bytes() for file in files}
+
+
+def _count(root: Path) -> dict[str, int]:
+    return {split: len(reviews.texts) for split, reviews in read_imdb(root).items()}
+
+
+DATA_SET = DataSet(
+    name="lra.text",
+    folder="imdb",
+    archives=(
+        Archive(
+            name="aclImdb_v1.tar.gz",
+            urls=("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
+            md5="7c2ac02c03563afcf9b574c7e56c153a",
+        ),
+    ),
+    count_samples=_count,
+    aliases=("lra.imdb",),
+)

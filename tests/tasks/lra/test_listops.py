@@ -1,0 +1,117 @@
+import pytest
+
+from tasks.data.batches import BatchOrder, padding_share
+from tasks.data.data_module import check_data_module
+from tasks.lra.generated_listops import SYMBOLS
+from tasks.lra.listops import ListOps
+from tests.tasks.lra.archives import write_listops
+
+
+def released(root):
+    data = ListOps(source="released", root=root, batch_size=2)
+    data.setup()
+    return data
+
+
+@pytest.fixture(scope="module")
+def generated():
+    data = ListOps(num_train=3000)
+    data.setup()
+    return data
+
+
+def test_generated_data_fit_the_command(generated):
+    check_data_module(generated)
+    assert generated.split_sizes == {"train": 3000, "val": 2000, "test": 2000}
+    assert (generated.source, generated.num_tokens, generated.size) == ("generated", 18, (2048,))
+
+
+def test_another_number_of_training_samples_leaves_the_test_split_as_it_is(generated):
+    fewer = ListOps(num_train=5)
+    fewer.load_state_dict(generated.state_dict())
+    fewer.setup()
+    for split in ("val", "test"):
+        assert all(a.equal(b) for a, b in zip(fewer.splits[split].x, generated.splits[split].x, strict=True))
+
+
+def test_padding_of_bucketed_batches_is_below_a_tenth(generated):
+    lengths = generated.splits["train"].lengths
+    order = BatchOrder(len(lengths), batch_size=32, seed=0, lengths=lengths)
+    assert padding_share(order, lengths) < 0.1
+
+
+@pytest.mark.parametrize(
+    "folder", ["lra_release/lra_release/listops-1000", "lra_release/listops-1000", "listops-1000", "listops"]
+)
+def test_every_layout_on_disk_is_found(tmp_path, folder):
+    write_listops(tmp_path, folder=folder)
+    assert released(tmp_path).split_sizes == {"train": 24, "val": 24, "test": 24}
+
+
+def test_the_inner_folder_of_the_release_wins(tmp_path):
+    write_listops(tmp_path)
+    write_listops(tmp_path, folder="lra_release/listops-1000")
+    (tmp_path / "lra_release/listops-1000/basic_train.tsv").write_text("broken")
+    assert released(tmp_path).split_sizes["train"] == 24
+
+
+def test_ids_of_released_rows_are_those_of_s4(tmp_path):
+    write_listops(tmp_path)
+    data = released(tmp_path)
+    # Of every three rows, ] stands there four times, 2 and 8 twice; equal ones are ordered by code point.
+    assert data.learnt["symbols"][:3] == ["]", "2", "8"]
+    assert sorted(data.learnt["symbols"]) == sorted(SYMBOLS)
+    symbols = ["<pad>", "<unk>", "<eos>", *data.learnt["symbols"]]
+    first = [symbols[number] for number in data.splits["train"].x[0].tolist()]
+    assert first == ["[MAX", "2", "[MIN", "4", "7", "]", "]", "<eos>"]
+    assert data.splits["train"].y[:3].tolist() == [4, 2, 7]
+
+
+def test_a_batch_is_padded_at_the_end_and_knows_its_lengths(tmp_path):
+    write_listops(tmp_path)
+    data = ListOps(source="released", root=tmp_path, batch_size=3, bucket_by_length=False)
+    data.setup()
+    batch = next(iter(data.test_dataloader()))
+    assert batch["lengths"].tolist() == [8, 6, 5] and batch["x"].shape == (3, 8)
+    assert batch["x"][1, 6:].tolist() == [0, 0] and batch["x"][2, 4].item() == 2
+
+
+def broken(tmp_path, text, name="basic_val.tsv"):
+    write_listops(tmp_path)
+    path = tmp_path / "lra_release/lra_release/listops-1000" / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!DOCTYPE html><html>", " is an HTML page, not the table; fetch it again"),
+        ("Source\tTarget\n( [MAX 1\n", ", line 2 must have 2 cells, got 1; a file that was cut short must be fetched"),
+        ("a\tb\n", " must begin with the line Source, Target, got 'a', 'b'"),
+        ("Source\tTarget\n[MAX 1 ]\t12\n", ", line 2 must end in a digit, got '12'"),
+        ("Source\tTarget\n[AVG 1 ]\t1\n", " must hold the symbols 0 1 2 3 4 5 6 7 8 9 [MIN [MAX [MED [SM ], got '[AVG'"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, text, message):
+    path = broken(tmp_path, text)
+    with pytest.raises(ValueError) as error:
+        released(tmp_path)
+    assert f"{path}{message}" in str(error.value)
+
+
+def test_a_missing_split_is_named(tmp_path):
+    write_listops(tmp_path)
+    path = tmp_path / "lra_release/lra_release/listops-1000/basic_test.tsv"
+    path.unlink()
+    with pytest.raises(ValueError) as error:
+        released(tmp_path)
+    told = "the released folder holds basic_train.tsv, basic_val.tsv, basic_test.tsv"
+    assert str(error.value) == f"{path} is missing; {told}"
+
+
+def test_options_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="source must be one of generated, released, got 'public'"):
+        ListOps(source="public")
+    with pytest.raises(ValueError, match="num_train must be at least 1, got 0"):
+        ListOps(num_train=0)
