@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from tasks.images import generated_pathfinder
+from tasks.images.generated_pathfinder import RULES, _Canvas, _draw_targets, generate_pathfinder
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    monkeypatch.setattr(generated_pathfinder, "PIXELS_AT_ONCE", 2**16)
+
+
+def test_the_same_seed_gives_the_same_images_and_another_seed_others():
+    first, second, other = (next(generate_pathfinder(32, seed=seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first.pixels, second.pixels) and np.array_equal(first.labels, second.labels)
+    assert first.pixels.shape != other.pixels.shape or not np.array_equal(first.pixels, other.pixels)
+
+
+@pytest.mark.parametrize("side", RULES)
+def test_images_use_all_gray_values_and_stay_mostly_black(side):
+    pixels, labels = next(generate_pathfinder(side, seed=0))
+    assert pixels.shape[1:] == (side, side) and len(pixels) == len(labels) > 0
+    assert (pixels.min(axis=(1, 2)) == 0).all() and (pixels.max(axis=(1, 2)) == 255).all()
+    assert (pixels > 40).mean() < 0.25
+
+
+def complete_canvas(side=32):
+    canvas = _Canvas(RULES[side], 150, np.random.default_rng(0))
+    return canvas.select(_draw_targets(canvas))
+
+
+def test_both_targets_have_fourteen_dashes_whose_tips_lie_at_the_published_distance():
+    canvas = complete_canvas()
+    assert len(canvas.rows) > 10 and canvas.drawn[:, :28].all() and not canvas.drawn[:, 28:].any()
+    first, second = canvas.end[:, 0], canvas.end[:, 1]
+    assert ((first >= 14) & (first < 18)).all()
+    assert np.abs(np.linalg.norm(first - second, axis=1) - 7).max() <= 0.71
+
+
+def test_a_path_turns_by_less_than_a_right_angle():
+    canvas = complete_canvas()
+    for number in (0, 1):
+        angles = canvas.angle[:, number:28:2]
+        turns = np.abs((np.diff(angles, axis=1) + np.pi) % (2 * np.pi) - np.pi)
+        assert turns.max() < np.pi / 2
+
+
+def test_dashes_share_at_most_a_pixel_with_what_was_there():
+    canvas = complete_canvas()
+    replayed = _Canvas(RULES[32], len(canvas.rows), np.random.default_rng(0))
+    for dash in range(28):
+        window = canvas._window(canvas.rows, canvas.end[:, dash])
+        mask = canvas.stamp_mask[canvas.margin_index, canvas.stamp[:, dash]]
+        assert ((replayed.taken[window] > 0) & mask).sum(axis=(1, 2)).max() <= 1
+        replayed.taken[window] += mask
+    # What was taken back has left no trace.
+    assert np.array_equal(replayed.taken, canvas.taken)
+
+
+def test_the_label_tells_whether_both_marks_lie_on_one_path(monkeypatch):
+    marked = []
+    monkeypatch.setattr(
+        _Canvas, "render", lambda canvas, *, markers: marked.append(markers) or np.zeros((len(markers), 32, 32))
+    )
+    labels = next(generate_pathfinder(32, seed=0)).labels
+    # Even dashes belong to the first target, odd ones to the second.
+    assert np.array_equal(marked[0][:, 0], np.zeros(len(labels)))
+    assert np.array_equal(marked[0][:, 1], np.where(labels == 1, 26, 27))
+    assert 0.2 < labels.mean() < 0.8
+
+
+def test_another_side_is_refused():
+    with pytest.raises(ValueError, match="side must be one of 32, 64, 128, got 256"):
+        next(generate_pathfinder(256, seed=0))
