@@ -6,14 +6,27 @@ from jsonargparse import ArgumentParser
 from pytorch_lightning import LightningDataModule
 from torch import nn
 
-from tests.tasks.command import ROOT, fit
+from tasks.images import generated_pathfinder
+from tasks.lra import listops
+from tests.tasks.command import ROOT, hyperseq
 from tests.tasks.images.archives import WRITERS as IMAGE_WRITERS
+from tests.tasks.images.folders import write_pathfinder
+from tests.tasks.lra.archives import WRITERS as LRA_WRITERS
 from tests.tasks.series.files import WRITERS as SERIES_WRITERS
 from tests.tasks.speech.archives import WRITERS as SPEECH_WRITERS
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 # As little as every config allows: widths that twelve groups divide, and few of the larger images.
-SMALL = ("--model.backbone.channels=[3,12]", "--data.batch_size=4")
+SMALL = ("--data.batch_size=4",)
+WIDTHS = {
+    "channels": ("--model.backbone.channels=[3,12]", "--model.backbone.slow_hidden_channels=4"),
+    "d_model": ("--model.backbone.d_model=8", "--model.backbone.depth=1"),
+}
+# Few of what is generated, where the class generates; a test of its own generates more.
+FEW = {
+    "tasks.lra.listops.ListOps": ("--data.num_train=4",),
+    "tasks.images.pathfinder.Pathfinder": ("--data.num_train=4", "--data.num_evaluated=4"),
+}
 
 RATED = ("tasks.speech.front_ends.LogMel", "tasks.speech.front_ends.MFCC")
 """Stems that take the sample rate of the data."""
@@ -27,9 +40,17 @@ def name(path: Path) -> str:
 def folder_with_data(tmp_path_factory):
     """Return a folder where configs find small archives under `data`, as they find the public ones in a clone."""
     folder = tmp_path_factory.mktemp("clone")
-    for write in (*IMAGE_WRITERS, *SERIES_WRITERS, *SPEECH_WRITERS):
+    for write in (*IMAGE_WRITERS, *LRA_WRITERS, *SERIES_WRITERS, *SPEECH_WRITERS):
         write(folder / "data")
+    write_pathfinder(folder / "data", side=256)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def generate_few(monkeypatch):
+    monkeypatch.setattr(listops, "NUM_VALIDATION", 4)
+    monkeypatch.setattr(listops, "NUM_TEST", 4)
+    monkeypatch.setattr(generated_pathfinder, "PIXELS_AT_ONCE", 2**19)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name)
@@ -47,9 +68,17 @@ def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypat
     monkeypatch.chdir(folder_with_data)
     limits = [f"--trainer.limit_{split}_batches=1" for split in ("train", "val", "test")]
     options = yaml.safe_load(config.read_text())
-    stem = options["model"]["backbone"]["init_args"].get("stem", {}).get("init_args", {})
-    widths = ["--model.backbone.stem.channels=3"] * ("channels" in stem)
-    assert "epoch 1/1" in fit(tmp_path, *limits, *SMALL, *widths, "--trainer.max_epochs=1", config=config).out
+    backbone = options["model"]["backbone"]["init_args"]
+    stem = backbone.get("stem", {}).get("init_args", {})
+    width = 3 if "channels" in backbone else 8
+    widths = [f"--model.backbone.stem.channels={width}"] * ("channels" in stem)
+    widths += [word for key, words in WIDTHS.items() if key in backbone for word in words]
+    if options["data"]["init_args"].get("source") == "generated":
+        widths += FEW[options["data"]["class_path"]]
+    words = ["--run.root", tmp_path, "--trainer.max_epochs=1", *limits, *SMALL, *widths]
+    answer = hyperseq("fit", "--config", config, *words)
+    assert answer.code == 0, answer.err
+    assert "epoch 1/1" in answer.out
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name)
@@ -57,17 +86,20 @@ def test_every_config_builds_its_network_in_full_width(config, folder_with_data,
     monkeypatch.chdir(folder_with_data)
     options = yaml.safe_load(config.read_text())
     data = build("data", LightningDataModule, options["data"])
-    if not hasattr(data, "size"):
-        data.setup()
     backbone = options["model"]["backbone"]
-    backbone["init_args"] |= {key: getattr(data, key) for key in ("num_spatial_dims", "in_channels", "size")}
     stem = backbone["init_args"].get("stem", {})
+    is_embedding = stem.get("class_path") == "hyperseq.nn.TokenEmbedding"
+    if not hasattr(data, "size") or (is_embedding and data.num_tokens is None):
+        data.setup()
+    linked = ("num_spatial_dims", "in_channels", "size") if "channels" in backbone["init_args"] else ("in_channels",)
+    backbone["init_args"] |= {key: getattr(data, key) for key in linked}
     if stem.get("class_path") in RATED:
         stem["init_args"]["sample_rate"] = data.sample_rate
-    if stem.get("class_path") == "hyperseq.nn.TokenEmbedding":
+    if is_embedding:
         stem["init_args"]["num_tokens"] = data.num_tokens
     network = build("backbone", nn.Module, backbone)
-    assert network.out_channels == backbone["init_args"]["channels"][-1]
+    options = backbone["init_args"]
+    assert network.out_channels == (options["channels"][-1] if "channels" in options else options["d_model"])
 
 
 def build(key, base, options):

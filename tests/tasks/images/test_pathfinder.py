@@ -1,35 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from tasks.data.data_module import check_data_module
 from tasks.images import generated_pathfinder
 from tasks.images.pathfinder import Pathfinder
-
-COUNT = 10
-
-
-def pixels(number):
-    return np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
-
-
-def write(root, folder="lra_release/lra_release/pathfinder32", *, side=32, empty=()):
-    """Write the images of two batches as released: the text files are called .npy, and 2 comes before 10."""
-    hard = root / folder / "curv_contour_length_14"
-    (hard / "metadata").mkdir(parents=True)
-    for batch in (10, 2):
-        lines = []
-        for number in range(COUNT):
-            path = hard / f"imgs/{batch}/sample_{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if (batch, number) in empty:
-                path.touch()
-            else:
-                Image.fromarray(pixels(100 * batch + number)[:side, :side]).save(path)
-            lines.append(f"imgs/{batch} sample_{number}.png {number} {number % 2} 1.0 14 4 2 0.5 1 1")
-        (hard / f"metadata/{batch}.npy").write_text("\n".join(lines) + "\n")
-    return hard
+from tests.tasks.images.folders import COUNT, pixels, write_pathfinder
 
 
 def read(root, **options):
@@ -40,7 +16,7 @@ def read(root, **options):
 
 
 def test_released_images_are_split_by_batch_number_and_seed_42(tmp_path):
-    write(tmp_path)
+    write_pathfinder(tmp_path)
     data = read(tmp_path)
     assert data.split_sizes == {"train": 16, "val": 2, "test": 2} and data.source == "released"
     order = torch.randperm(2 * COUNT, generator=torch.Generator().manual_seed(42))
@@ -51,7 +27,7 @@ def test_released_images_are_split_by_batch_number_and_seed_42(tmp_path):
 
 
 def test_pixels_run_from_minus_one_to_one_row_by_row(tmp_path):
-    write(tmp_path)
+    write_pathfinder(tmp_path)
     data = read(tmp_path)
     x = next(iter(data.test_dataloader()))["x"]
     expected = data.splits["test"].x.flatten(1).float() / 127.5 - 1
@@ -59,13 +35,13 @@ def test_pixels_run_from_minus_one_to_one_row_by_row(tmp_path):
 
 
 def test_empty_files_are_left_out_and_counted(tmp_path, capsys):
-    write(tmp_path, empty=[(2, 3)])
+    write_pathfinder(tmp_path, empty=((2, 3),))
     assert sum(read(tmp_path).split_sizes.values()) == 2 * COUNT - 1
     assert capsys.readouterr().out == "Pathfinder: 1 empty image files are left out\n"
 
 
 def test_the_second_use_maps_the_packed_file(tmp_path):
-    folder = write(tmp_path)
+    folder = write_pathfinder(tmp_path)
     first = read(tmp_path)
     for file in folder.rglob("*.png"):
         file.unlink()
@@ -74,13 +50,13 @@ def test_the_second_use_maps_the_packed_file(tmp_path):
 
 
 def test_the_outer_copy_of_path_x_is_not_used(tmp_path):
-    write(tmp_path, "lra_release/pathfinder128")
+    write_pathfinder(tmp_path, side=128, parent="lra_release")
     with pytest.raises(ValueError, match="curv_contour_length_14 must be in one of .*lra_release/lra_release/pathf"):
         read(tmp_path, side=128)
 
 
 def test_a_broken_image_and_a_missing_one_are_named(tmp_path):
-    path = write(tmp_path) / "imgs/2/sample_1.png"
+    path = write_pathfinder(tmp_path) / "imgs/2/sample_1.png"
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(ValueError, match="imgs/2/sample_1.png must be a whole PNG image, got: "):
         read(tmp_path)
@@ -91,14 +67,14 @@ def test_a_broken_image_and_a_missing_one_are_named(tmp_path):
 
 
 def test_a_broken_text_file_is_named(tmp_path):
-    path = write(tmp_path) / "metadata/2.npy"
+    path = write_pathfinder(tmp_path) / "metadata/2.npy"
     path.write_text("imgs/2 sample_0.png 0 7 1 14\n")
     with pytest.raises(ValueError, match="2.npy, line 1 must have 11 fields with the label 0 or 1 in field 4, got 'im"):
         read(tmp_path)
 
 
 def test_images_of_another_size_are_refused(tmp_path):
-    write(tmp_path, side=30)
+    write_pathfinder(tmp_path, drawn_side=30)
     with pytest.raises(ValueError, match="sample_[0-9].png must have 32 x 32 pixels, got 30 x 30"):
         read(tmp_path)
 

@@ -12,7 +12,7 @@ LISTOPS_ROWS = [
     ("( ( ( ( [MED 1 ) 2 ) 8 ) ] )", 2),
     ("( ( ( [SM 9 ) 8 ) ] )", 7),
 ]
-WORDS = "the plot is thin but it has a heart of gold and 9 lives".split()
+WORDS = ["the", "plot", "is", "thin", "but", "it", "has", "a", "heart", "of", "gold", "and", "9", "lives"]
 
 
 def write_listops(root: Path, *, folder: str = "lra_release/lra_release/listops-1000") -> None:

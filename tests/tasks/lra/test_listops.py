@@ -90,7 +90,10 @@ def broken(tmp_path, text, name="basic_val.tsv"):
         ("Source\tTarget\n( [MAX 1\n", ", line 2 must have 2 cells, got 1; a file that was cut short must be fetched"),
         ("a\tb\n", " must begin with the line Source, Target, got 'a', 'b'"),
         ("Source\tTarget\n[MAX 1 ]\t12\n", ", line 2 must end in a digit, got '12'"),
-        ("Source\tTarget\n[AVG 1 ]\t1\n", " must hold the symbols 0 1 2 3 4 5 6 7 8 9 [MIN [MAX [MED [SM ], got '[AVG'"),
+        (
+            "Source\tTarget\n[AVG 1 ]\t1\n",
+            f" must hold the symbols {' '.join(SYMBOLS)}, got '[AVG'",
+        ),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, text, message):
