@@ -13,18 +13,19 @@ hypothesis.settings.load_profile("hyperseq")
 
 
 def pytest_collection_modifyitems(config, items):
-    # `make fuzz` asks for them by name; they take too long for every run.
-    if "fuzz" not in config.option.markexpr:
-        chosen = [item for item in items if not item.get_closest_marker("fuzz")]
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("fuzz")])
-        items[:] = chosen
+    # `make fuzz` and `make torture` ask for these by name; they take too long for every run.
+    asked = config.option.markexpr
+    left_out = [
+        item for item in items for name in ("fuzz", "torture") if name not in asked and item.get_closest_marker(name)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    chosen = set(items) - set(left_out)
+    items[:] = [item for item in items if item in chosen]
 
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    if item.get_closest_marker("torture") and "torture" not in item.config.option.markexpr:
-        pytest.skip("takes minutes: make torture")
 
 
 @pytest.fixture(autouse=True)
