@@ -19,8 +19,8 @@ from torch import Tensor
 from hyperseq import Terminator
 from tasks.console import make_console
 from tasks.data.batches import TensorBatches, batch_loader
-from tasks.data.sequence_data_module import Normalization, SequenceDataModule, TargetKind
-from tasks.data.sequences import Array, Sequences, make_sequences
+from tasks.data.sequences.arrays import Array, Sequences, make_sequences
+from tasks.data.sequences.data_module import Normalization, SequenceDataModule, TargetKind
 from tasks.errors import UserError
 from tasks.learning.classifier import Classifier
 from tasks.learning.heads import ClassificationHead, RegressionHead
@@ -99,6 +99,7 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             run = RunFolder(Path(folder))
             progress = [TrainingProgress(make_console())] if self.progress else []
             selected = data.selected_on != "last"
+            best, last = checkpoint_callbacks(run)
             trainer = Trainer(
                 max_epochs=self.max_epochs,
                 gradient_clip_val=self.gradient_clip_val,
@@ -115,11 +116,11 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
                     LearningRates(),
                     EpochSeeding(self.random_state),
                     *progress,
-                    *checkpoint_callbacks(run, selected=selected),
+                    best if selected else last,
                 ],
             )
             trainer.fit(model, datamodule=data)
-            load_weights(model, run.checkpoint("best"))
+            load_weights(model, run.checkpoint("best" if selected else "last"))
         # A model keeps its trainer, which holds the data.
         model._trainer = None
         self.model_ = model.eval()

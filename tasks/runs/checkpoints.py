@@ -36,15 +36,9 @@ class RunCheckpoint(ModelCheckpoint):
             self.best_k_models = {best: state_dict["best_model_score"]}
 
 
-def checkpoint_callbacks(run: RunFolder, *, selected: bool = True) -> list[RunCheckpoint]:
-    """Build the callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`.
-
-    Without a split that selects an epoch, both hold the last one.
-    """
-    if selected:
-        best = RunCheckpoint(run.checkpoint("best"), monitor="val/score", mode="max")
-    else:
-        best = RunCheckpoint(run.checkpoint("best"), monitor="epoch", mode="max", save_on_train_epoch_end=True)
+def checkpoint_callbacks(run: RunFolder) -> list[RunCheckpoint]:
+    """Build the callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`."""
+    best = RunCheckpoint(run.checkpoint("best"), monitor="val/score", mode="max")
     return [best, RunCheckpoint(run.checkpoint("last"), save_on_train_epoch_end=True)]
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.data.sequence_data_module import SequenceDataModule
-from tasks.data.sequences import Sequences
+from tasks.data.sequences.arrays import Sequences
+from tasks.data.sequences.data_module import SequenceDataModule
 from tasks.series.formats.reading import read_sequences
 
 

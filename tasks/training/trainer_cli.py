@@ -232,11 +232,10 @@ class TrainingCLI(LightningCLI):
         if options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingProgress(self.console))
         plugins = config.trainer.plugins or []
-        selected = self.datamodule.selected_on != "last"
-        if not selected:
+        if self.datamodule.selected_on == "last":
             kwargs["limit_val_batches"] = 0
         return super().instantiate_trainer(
-            callbacks=[*callbacks, *checkpoint_callbacks(run, selected=selected)],
+            callbacks=[*callbacks, *checkpoint_callbacks(run)],
             plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
             default_root_dir=run.path,
             **kwargs,

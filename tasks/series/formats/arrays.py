@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tasks.data.sequences import Array, Sequences, make_sequences
+from tasks.data.sequences.arrays import Array, Sequences, make_sequences
 from tasks.errors import UserError
 
 KEYS = ("x", "y", "lengths", "names", "split", "group")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.data.sequences import Sequences
+from tasks.data.sequences.arrays import Sequences
 from tasks.errors import UserError
 from tasks.series.formats.arrays import read_npy, read_npz
 from tasks.series.formats.tables import read_csv, read_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.sequences import Array, Sequences, make_sequences
+from tasks.data.sequences.arrays import Array, Sequences, make_sequences
 from tasks.errors import UserError
 from tasks.series.formats.text import parse_numbers, read_lines
 

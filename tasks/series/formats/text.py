@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.sequences import Array
+from tasks.data.sequences.arrays import Array
 from tasks.errors import UserError
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tasks.data.data_module import check_data_module
-from tasks.data.sequence_data_module import SequenceDataModule, encode_targets
-from tasks.data.sequences import make_sequences
+from tasks.data.sequences.arrays import make_sequences
+from tasks.data.sequences.data_module import SequenceDataModule, encode_targets
 from tasks.errors import UserError
 
 RANDOM = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from tasks.data.batches import BatchOrder, TensorBatches, padding_share
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
-from tasks.data.sequences import Array, Sequences, describe_places, hash_contents
+from tasks.data.sequences.arrays import Array, Sequences, describe_places, hash_contents
 from tasks.data.splits import grouped_split, random_split, stratified_split
 from tasks.errors import UserError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.sequences import concatenate, hash_contents, make_sequences
+from tasks.data.sequences.arrays import concatenate, hash_contents, make_sequences
 from tasks.errors import UserError
 
 LISTED = [np.arange(6.0).reshape(2, 3), np.arange(2.0).reshape(2, 1)]
