@@ -225,8 +225,6 @@ class SequenceDataModule(InMemoryDataModule):
             described["missing"] = f"{missing:,} values"
         if getattr(self, "shared", None):
             described["duplicates"] = f"{len(self.shared)} sequences lie in two splits"
-        if not len(rows["val"]):
-            described["validation"] = "none: the last weights are kept"
         return described
 
 

@@ -80,7 +80,7 @@ def test_without_a_validation_split_the_last_weights_are_kept_and_no_score_is_ca
     assert not [name for name in results if name.startswith("val_")] and results["split"]["val"] == 0
     assert not [name for name in rows(folder / "metrics.csv")[0] if name.startswith("val/")]
     assert "Last weights, as no validation chose others: step 2, " in answer.out
-    assert "none: the last weights are kept" in answer.out
+    assert "the last weights are kept" in answer.out
     assert f"{100 * results['accuracy']:.2f}%" in hyperseq("results", folder).out
     told = hyperseq("validate", "--config", folder / "config.yaml")
     assert (told.code, told.err) == (

@@ -76,7 +76,6 @@ def test_without_validation_all_of_the_training_split_trains_and_no_epoch_is_cho
     data = Given(columns={"split": ["train"] * 50 + ["test"] * 10}, validation=0)
     assert len(rows(data)["train"]) == 50 and data.selected_on == "last" and data.val_dataloader() == []
     assert data.split_sizes == {"train": 50, "val": 0, "test": 10}
-    assert data.describe()["validation"] == "none: the last weights are kept"
     check_data_module(data)
 
 
