@@ -154,8 +154,8 @@ class AudioDataModule(InMemoryDataModule):
 
     def decode(
         self,
-        items: Callable[[], Iterable[Item]],
-        read: Callable[[Item], Audio],
+        items: Callable[[], Iterable[tuple[str, Item]]],
+        read: Callable[[str, Item], Audio],
         *,
         num_items: int,
         identity: Mapping[str, Any],
@@ -163,8 +163,8 @@ class AudioDataModule(InMemoryDataModule):
         """Decode the clips of a data set, or map those of an earlier call; see `load_decoded_clips`.
 
         Args:
-            items: Yields what `read` takes.
-            read: Decodes one item.
+            items: Yields name and source of each clip.
+            read: Decodes the source of a name.
             num_items: Number of items.
             identity: Names the files, as plain values that change with them.
         """
@@ -172,7 +172,7 @@ class AudioDataModule(InMemoryDataModule):
             self.cache,
             key={"sample_rate": self.sample_rate, "channels": self.channels, **identity},
             items=items,
-            decode=lambda item: self.prepare(read(item)),
+            decode=lambda name, source: self.prepare(read(name, source)),
             num_items=num_items,
         )
 

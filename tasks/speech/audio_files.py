@@ -38,7 +38,14 @@ class Audio(NamedTuple):
     """Samples a second, in Hz."""
 
 
-def read_audio(source: Path | bytes, *, name: str | None = None, start: float = 0.0, end: float | None = None) -> Audio:
+def read_audio(
+    source: Path | bytes,
+    *,
+    name: str | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    allow_silence: bool = False,
+) -> Audio:
     """Decode an audio file, or a part of it.
 
     WAV of 8, 16, 24 or 32 bits and of floating point, FLAC, OGG and MP3, of any rate and number of channels.
@@ -48,6 +55,7 @@ def read_audio(source: Path | bytes, *, name: str | None = None, start: float = 
         name: Name of the file in messages; by default the path.
         start: Beginning of the part, in seconds.
         end: End of the part, in seconds; `None` for the end of the file.
+        allow_silence: Take a file whose samples are all 0, as published data sets hold some.
 
     Returns:
         The waveform and its rate.
@@ -73,7 +81,7 @@ def read_audio(source: Path | bytes, *, name: str | None = None, start: float = 
     waveform = waveform[:, first:last]
     if not waveform.isfinite().all():
         raise AudioError(name, "it holds NaN or infinity")
-    if not waveform.any():
+    if not allow_silence and not waveform.any():
         raise AudioError(name, "it is silent, every sample is 0")
     return Audio(waveform, rate)
 

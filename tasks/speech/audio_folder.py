@@ -14,6 +14,7 @@ from tasks.speech.audio_data_module import AudioDataModule, Recordings
 from tasks.speech.audio_files import read_audio
 from tasks.speech.clip_lists import Clip, list_class_folders, read_clip_table
 from tasks.speech.decoded_clips import identify
+from tasks.speech.folds import choose_splits_by_fold
 
 FRACTIONS = (0.7, 0.1, 0.2)
 _SHOWN = 5
@@ -64,8 +65,8 @@ class AudioFolder(AudioDataModule):
         if len(self.class_names) < 2:
             raise UserError(f"root must hold at least 2 classes, got {len(self.class_names)} in {self.root}")
         decoded = self.decode(
-            lambda: clips,
-            lambda clip: read_audio(clip.path, start=clip.start, end=clip.end),
+            lambda: ((clip.name, clip) for clip in clips),
+            lambda _, clip: read_audio(clip.path, start=clip.start, end=clip.end),
             num_items=len(clips),
             identity={"clips": [[clip.start, clip.end, *_identify(clip.path)] for clip in clips]},
         )
@@ -74,7 +75,7 @@ class AudioFolder(AudioDataModule):
         labels = torch.tensor([self.class_names.index(clip.label) for clip in kept], dtype=torch.int64)
         rows = self._split(kept, labels, decoded.digests)
         _check_splits(kept, rows, decoded.digests, self.class_names)
-        return Recordings(decoded.waveforms, labels, rows, [clip.name for clip in kept])
+        return Recordings(decoded.waveforms, labels, rows, decoded.names)
 
     def _list(self) -> list[Clip]:
         if self.table is None:
@@ -96,9 +97,9 @@ class AudioFolder(AudioDataModule):
             console.print(f"  {fault}")
 
     def _split(self, clips: list[Clip], labels: Tensor, digests: list[str]) -> dict[str, Tensor]:
-        splits = [clip.split for clip in clips]
+        splits: list[str | None] = [clip.split for clip in clips]
         if self.test_fold is not None:
-            splits = _splits_of_folds([clip.fold for clip in clips], self.test_fold)
+            splits = choose_splits_by_fold([clip.fold for clip in clips], test_fold=self.test_fold)
         if None not in splits:
             return {split: torch.tensor([row for row, each in enumerate(splits) if each == split]) for split in SPLITS}
         groups = [clip.group for clip in clips]
@@ -108,16 +109,6 @@ class AudioFolder(AudioDataModule):
         else:
             parts = grouped_split(labels, keys, fractions=FRACTIONS, seed=self.split_seed)
         return dict(zip(SPLITS, parts, strict=True))
-
-
-def _splits_of_folds(folds: list[str | None], test_fold: str) -> list[str | None]:
-    names = sorted({fold for fold in folds if fold is not None}, key=lambda fold: (len(fold), fold))
-    if test_fold not in names:
-        raise UserError(f"test_fold must be one of the folds {', '.join(names) or '(there are none)'}, got {test_fold}")
-    if len(names) < 3:
-        raise UserError(f"fold must name at least 3 folds, got {', '.join(names)}")
-    val_fold = names[(names.index(test_fold) + 1) % len(names)]
-    return ["test" if fold == test_fold else "val" if fold == val_fold else "train" for fold in folds]
 
 
 def _check_splits(clips: list[Clip], rows: dict[str, Tensor], digests: list[str], class_names: tuple[str, ...]) -> None:

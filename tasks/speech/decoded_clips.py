@@ -36,6 +36,8 @@ class DecodedClips(NamedTuple):
     """One `(channels, L_i)` of `float32` a clip; views of the memory map."""
     kept: list[int]
     """The item that each clip comes from."""
+    names: list[str]
+    """The name of each clip."""
     digests: list[str]
     """A hash of the samples of each clip: clips of equal content have equal digests."""
     faults: dict[int, str]
@@ -46,8 +48,8 @@ def load_decoded_clips(
     folder: Path,
     *,
     key: Mapping[str, Any],
-    items: Callable[[], Iterable[Item]],
-    decode: Callable[[Item], Tensor],
+    items: Callable[[], Iterable[tuple[str, Item]]],
+    decode: Callable[[str, Item], Tensor],
     num_items: int,
 ) -> DecodedClips:
     """Map the decoded clips of a data set into memory; decode them first if no earlier call has.
@@ -58,8 +60,8 @@ def load_decoded_clips(
     Args:
         folder: Folder of all decoded data sets; it is made.
         key: All that the samples depend on, as plain values: the options of the decoding, the identity of the files.
-        items: Yields what `decode` takes; called only if the clips have to be decoded.
-        decode: Turns an item into its waveform, `(channels, L)` of `float32`; called in several threads. An
+        items: Yields name and source of each clip; called only if the clips have to be decoded.
+        decode: Turns name and source into a waveform, `(channels, L)` of `float32`; called in several threads. An
             `AudioError` is kept as the fault of the item.
         num_items: Number of items, for the progress bar.
 
@@ -84,12 +86,15 @@ def identify(path: Path) -> list[Any]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tensor], num_items: int) -> None:
+def _decode_all(
+    path: Path, items: Iterable[tuple[str, Item]], decode: Callable[[str, Item], Tensor], num_items: int
+) -> None:
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     lengths: list[int] = []
     kept: list[int] = []
+    names: list[str] = []
     digests: list[str] = []
     faults: dict[int, str] = {}
     channels = 1
@@ -98,7 +103,7 @@ def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tens
         decoded = track(
             _decode_in_threads(items, decode), "decoding", num_items, console=console, disable=not console.is_terminal
         )
-        for index, clip in enumerate(decoded):
+        for index, (name, clip) in enumerate(decoded):
             if isinstance(clip, AudioError):
                 faults[index] = str(clip)
                 continue
@@ -109,21 +114,31 @@ def _decode_all(path: Path, items: Iterable[Item], decode: Callable[[Item], Tens
             content = clip.mT.contiguous().numpy().astype("<f4", copy=False).tobytes()
             file.write(content)
             kept.append(index)
+            names.append(name)
             lengths.append(clip.shape[1])
             digests.append(hashlib.blake2b(content, digest_size=16).hexdigest())
-    table = {"channels": channels, "lengths": lengths, "kept": kept, "digests": digests, "faults": faults}
+    table = {
+        "channels": channels,
+        "lengths": lengths,
+        "kept": kept,
+        "names": names,
+        "digests": digests,
+        "faults": faults,
+    }
     (part / "clips.json").write_text(json.dumps(table), encoding="utf-8")
     os.replace(part, path)
 
 
-def _decode_in_threads(items: Iterable[Item], decode: Callable[[Item], Tensor]) -> Iterator[Tensor | AudioError]:
+def _decode_in_threads(
+    items: Iterable[tuple[str, Item]], decode: Callable[[str, Item], Tensor]
+) -> Iterator[tuple[str, Tensor | AudioError]]:
     """Decode in the order of the items; a chunk at a time, so that few undecoded ones lie in memory."""
 
-    def decode_or_explain(item: Item) -> Tensor | AudioError:
+    def decode_or_explain(item: tuple[str, Item]) -> tuple[str, Tensor | AudioError]:
         try:
-            return decode(item)
+            return item[0], decode(*item)
         except AudioError as error:
-            return error
+            return item[0], error
 
     remaining = iter(items)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -138,4 +153,4 @@ def _map(path: Path) -> DecodedClips:
     samples = np.memmap(path / "samples.f32", "<f4", "c", shape=shape) if shape[0] else np.empty(shape, np.float32)
     waveforms = RaggedSequences(torch.from_numpy(samples).mT, torch.tensor(table["lengths"], dtype=torch.int64))
     faults = {int(index): fault for index, fault in table["faults"].items()}
-    return DecodedClips(waveforms, table["kept"], table["digests"], faults)
+    return DecodedClips(waveforms, table["kept"], table["names"], table["digests"], faults)

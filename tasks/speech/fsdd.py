@@ -49,7 +49,7 @@ class FSDD(AudioDataModule):
         names, members = [each.name for each in recordings], [each.member for each in recordings]
         clips = self.decode(
             lambda: zip(names, fsdd.read_members(path, members), strict=True),
-            lambda item: read_audio(item[1], name=item[0]),
+            lambda name, content: read_audio(content, name=name),
             num_items=len(recordings),
             identity={"archive": identify(Path(path))},
         )

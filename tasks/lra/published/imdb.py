@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tasks.data.archives import Archive
 from tasks.data.data_set import DataSet
-from tasks.data.tar_members import read_matching_members
+from tasks.data.tar_members import iterate_tar_members
 from tasks.errors import UserError
 
 SPLITS, CLASS_NAMES = ("train", "test"), ("neg", "pos")
@@ -29,7 +29,7 @@ def read_imdb(root: Path) -> dict[str, Reviews]:
     """
     folder = next((root / choice for choice in UNPACKED if (root / choice / "train").is_dir()), None)
     source = folder or DATA_SET.find_archives(root)[0]
-    contents = _read_folder(folder) if folder else read_matching_members(source, lambda name: bool(MEMBER.match(name)))
+    contents = _read_folder(folder) if folder else _read_archive(source)
     keys = {}
     for name in contents:
         if match := MEMBER.fullmatch(name):
@@ -48,6 +48,11 @@ def read_imdb(root: Path) -> dict[str, Reviews]:
             if label not in reviews[split].labels:
                 raise UserError(f"{source} must hold reviews aclImdb/{split}/{name}/*.txt, got none")
     return reviews
+
+
+def _read_archive(path: Path) -> dict[str, bytes]:
+    members = iterate_tar_members(path, wanted=lambda name: bool(MEMBER.match(name)))
+    return {name: content for name, content in members if content is not None}
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:

@@ -1,5 +1,5 @@
-"""Readers of published data sets of audio."""
+"""Readers of published archives of audio; they import neither torch nor Lightning."""
 
-from tasks.speech.published import fsdd
+from tasks.speech.published import esc50, fsdd, speech_commands, urbansound8k
 
-DATA_SETS = (fsdd.DATA_SET,)
+DATA_SETS = (esc50.DATA_SET, fsdd.DATA_SET, speech_commands.DATA_SET, urbansound8k.DATA_SET)
