@@ -1,6 +1,7 @@
 """What Python users call."""
 
+from tasks.estimators.audio import AudioClassifier
 from tasks.estimators.run import Run, load_run
 from tasks.estimators.sequences import SequenceClassifier, SequenceRegressor
 
-__all__ = ["Run", "SequenceClassifier", "SequenceRegressor", "load_run"]
+__all__ = ["AudioClassifier", "Run", "SequenceClassifier", "SequenceRegressor", "load_run"]

@@ -134,7 +134,7 @@ class AudioDataModule(InMemoryDataModule):
             waveform = self.prepare(read_audio(path))
         except AudioError as error:
             raise UserError(error.reason) from error
-        windows = cut_windows(waveform, size=self.size[0], hop=max(self.size[0] // 2, 1))
+        windows = self.cut_windows(waveform, size=self.size[0], hop=max(self.size[0] // 2, 1))
         inputs = {start: self.normalize(window) for start, window in windows.items()}
         if len(inputs) == 1:
             return {str(path): next(iter(inputs.values()))}
@@ -144,13 +144,29 @@ class AudioDataModule(InMemoryDataModule):
         first, last = (round(1000 * position / self.sample_rate) for position in (start, end))
         return f"{first}-{last}ms"
 
-    def prepare(self, audio: Audio) -> Tensor:
+    def read_audio(self, path: Path) -> Audio:
+        """Decode an audio file as it is; `AudioError` if it is bad."""
+        return read_audio(path)
+
+    def prepare(self, audio: tuple[Tensor, int]) -> Tensor:
         """Bring a waveform to the rate and the channels of the training, `(in_channels, L)`."""
         return prepare_waveform(audio, sample_rate=self.sample_rate, channels=self.channels)
 
     def normalize(self, clip: Tensor) -> Tensor:
         """Turn a clip, `(in_channels, L)` of at most the length of the window, into an input of the network."""
         return self._window().normalize(clip)
+
+    @staticmethod
+    def cut_windows(waveform: Tensor, *, size: int, hop: int) -> dict[int, Tensor]:
+        """Cut a waveform `(C, L)` into windows by their first position; the last one ends with the waveform.
+
+        A waveform shorter than the window is one window of its own length.
+        """
+        length = waveform.shape[1]
+        if length <= size:
+            return {0: waveform}
+        starts = [*range(0, length - size, hop), length - size]
+        return {start: waveform[:, start : start + size] for start in starts}
 
     def decode(
         self,
@@ -235,7 +251,7 @@ class _Changes:
         return cut_at(changed, size, float(draws[NUM_DRAWS]))
 
 
-def prepare_waveform(audio: Audio, *, sample_rate: int, channels: int | Literal["mono"]) -> Tensor:
+def prepare_waveform(audio: tuple[Tensor, int], *, sample_rate: int, channels: int | Literal["mono"]) -> Tensor:
     """Bring a waveform to this rate, and mix it down or check its channels; `(C, L)`.
 
     Raises:
@@ -261,18 +277,6 @@ def cut_at(clip: Tensor, size: int, place: float) -> Tensor:
 def fit_window(clip: Tensor, size: int) -> Tensor:
     """Fill a clip `(C, L)` with zeros at its end to `size` positions, or cut it to its middle."""
     return cut_at(pad(clip, (0, max(size - clip.shape[1], 0))), size, 0.5)
-
-
-def cut_windows(waveform: Tensor, *, size: int, hop: int) -> dict[int, Tensor]:
-    """Cut a waveform `(C, L)` into windows by their first position; the last one ends with the waveform.
-
-    A waveform shorter than the window is one window of its own length.
-    """
-    length = waveform.shape[1]
-    if length <= size:
-        return {0: waveform}
-    starts = [*range(0, length - size, hop), length - size]
-    return {start: waveform[:, start : start + size] for start in starts}
 
 
 def _transform(batch: Batch, epoch: int, *, window: Window, changes: _Changes | None) -> Batch:

@@ -1,0 +1,142 @@
+"""A classifier of recordings: train on a folder, answer for files, arrays and tensors of any rate and length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.errors import UserError
+from tasks.estimators.predict_files import stack_samples
+from tasks.estimators.run import Run, load_run
+from tasks.runs.run_folder import RunFolder
+from tasks.training.trainer_cli import TrainingCLI
+from tasks.training.warning_filters import quiet
+
+Recording = str | Path | tuple[np.ndarray | Tensor, int]
+"""A file, or samples `(L,)` or `(channels, L)` with their rate."""
+
+
+class Window(NamedTuple):
+    """The answer for one window of a recording."""
+
+    start: float
+    """Beginning in seconds."""
+    end: float
+    """End in seconds."""
+    probabilities: Tensor
+    """One probability a class, `(num_classes,)`."""
+
+
+class AudioClassifier:
+    """A trained classifier of recordings.
+
+    A recording of any rate is resampled to that of the training. One that is longer than a window of the training is
+    cut into windows, and the probabilities are averaged over them.
+
+    Args:
+        run: A run whose data module reads audio, as `hyperseq fit --config configs/speech/folder.yaml` leaves it.
+
+    Raises:
+        UserError: If the data of the run are no audio.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if run.description.sample_rate is None:
+            raise UserError(f"run must be one of audio, got {run.path} without a sample rate")
+        self.run = run
+        self._data: Any = run.preprocessing
+
+    @classmethod
+    def load(cls, path: str | Path) -> "AudioClassifier":
+        """Load a run folder; `UserError` as of `load_run`.
+
+        Example:
+            >>> classifier = AudioClassifier.load("runs/folder/1")  # doctest: +SKIP
+            >>> classifier.predict(["new.wav"])  # doctest: +SKIP
+            ['dog']
+        """
+        return cls(load_run(path))
+
+    @classmethod
+    def train(cls, config: str | Path, *options: str) -> "AudioClassifier":
+        """Train as `hyperseq fit --config <config> <options>` does, and load the run that is left.
+
+        Args:
+            config: A config of audio, such as `configs/speech/folder.yaml`.
+            options: Options of the command, such as `--data.root=recordings`.
+        """
+        with quiet():
+            command = TrainingCLI(["fit", "--config", str(config), *options])
+        folder = command.run_folder
+        assert isinstance(folder, RunFolder)
+        return cls.load(folder.path)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name a class, in the order of the probabilities."""
+        return self.run.class_names
+
+    def predict(self, recordings: Sequence[Recording]) -> list[str]:
+        """Name the most probable class of each recording; errors as of `predict_windows`."""
+        return [self.class_names[place] for place in self.predict_proba(recordings).argmax(dim=1).tolist()]
+
+    def predict_proba(self, recordings: Sequence[Recording]) -> Tensor:
+        """Compute the probability of each class, `(N, num_classes)`, averaged over the windows of each recording."""
+        windows = [self.predict_windows(recording) for recording in recordings]
+        if not windows:
+            return torch.empty(0, len(self.class_names))
+        return torch.stack([torch.stack([each.probabilities for each in found]).mean(dim=0) for found in windows])
+
+    def predict_windows(
+        self, recording: Recording, *, window: float | None = None, hop: float | None = None
+    ) -> list[Window]:
+        """Answer for each window of a recording; the last window ends with the recording.
+
+        Args:
+            recording: A file, or samples with their rate in Hz.
+            window: Length in seconds; `None` for that of the training, longer ones are refused.
+            hop: Step between windows in seconds; `None` for half a window.
+
+        Returns:
+            One answer a window; a recording shorter than a window is one.
+
+        Raises:
+            UserError: If the file is bad, the samples have another shape, or window or hop are out of range.
+        """
+        rate, longest = self._data.sample_rate, self._data.seconds
+        window = longest if window is None else window
+        hop = window / 2 if hop is None else hop
+        if not 0 < window <= longest:
+            raise UserError(f"window must lie in (0, {longest:g}], the window of the training in seconds, got {window}")
+        if not 0 < hop <= window:
+            raise UserError(f"hop must lie in (0, window = {window:g}], so that no sample is left out, got {hop}")
+        size, step = max(round(window * rate), 1), max(round(hop * rate), 1)
+        waveform = self._data.prepare(self._read(recording))
+        pieces = self._data.cut_windows(waveform, size=size, hop=step)
+        inputs = [self._data.normalize(piece) for piece in pieces.values()]
+        batch = self._data.batch_size
+        probabilities = [
+            self.run.predict(*stack_samples(inputs[first : first + batch])) for first in range(0, len(inputs), batch)
+        ]
+        return [
+            Window(start / rate, (start + piece.shape[1]) / rate, found)
+            for (start, piece), found in zip(pieces.items(), torch.cat(probabilities), strict=True)
+        ]
+
+    def _read(self, recording: Recording) -> tuple[Tensor, int]:
+        if isinstance(recording, str | Path):
+            return self._data.read_audio(Path(recording))
+        if not isinstance(recording, tuple) or len(recording) != 2:
+            raise UserError(f"recording must be a path or (samples, rate), got {type(recording).__name__}")
+        samples, rate = torch.as_tensor(recording[0]), recording[1]
+        if not samples.is_floating_point() or samples.ndim not in (1, 2) or not samples.numel():
+            found = f"{tuple(samples.shape)} of {str(samples.dtype).removeprefix('torch.')}"
+            raise UserError(f"samples must be (L,) or (channels, L) of real numbers in [-1, 1], got {found}")
+        if not samples.isfinite().all():
+            raise UserError("samples must be finite, got NaN or infinity")
+        if not isinstance(rate, int) or rate < 1:
+            raise UserError(f"rate must be a positive integer in Hz, got {rate!r}")
+        return samples.float().reshape(-1, samples.shape[-1]), rate

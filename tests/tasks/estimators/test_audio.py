@@ -1,0 +1,115 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import UserError
+from tasks.estimators import AudioClassifier
+from tests.tasks.command import ROOT, hyperseq
+from tests.tasks.speech.recordings import tone, wav_bytes, write, write_folder
+
+CONFIG = ROOT / "configs/speech/folder.yaml"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as users have it: rates, widths, channels and formats mixed, three bad files, odd names and lengths."""
+    folder = tmp_path_factory.mktemp("mess")
+    recordings = folder / "my recordings ü"
+    write_folder(recordings, classes=("high", "low"), each=8)
+    kinds = {"a.wav": (8000, 1, "PCM_U8"), "b.wav": (44100, 2, "PCM_24"), "c.wav": (48000, 1, "FLOAT"),
+             "d e ü.flac": (16000, 2, "PCM_16"), "f.ogg": (22050, 1, "VORBIS")}  # fmt: skip
+    for label, name in enumerate(("high", "low")):
+        for file, (rate, channels, subtype) in kinds.items():
+            samples = tone(1200 - 900 * label, seconds=0.2, rate=rate, channels=channels, seed=len(file) + label)
+            write(recordings / name / file, samples, rate=rate, subtype=subtype)
+    write(recordings / "low/10 ms.wav", tone(300, seconds=0.01))
+    write(recordings / "low/60 s.wav", tone(300, seconds=60, seed=5))
+    for name, content in {"empty.wav": b"", "short.wav": wav_bytes(tone(300))[:500], "text.wav": b"a text"}.items():
+        (recordings / "high" / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(folder):
+    return AudioClassifier.train(
+        CONFIG,
+        f"--data.root={folder / 'my recordings ü'}",
+        f"--data.cache={folder / 'cache'}",
+        f"--run.root={folder / 'runs'}",
+        "--run.num_threads=1",
+        "--data.sample_rate=8000",
+        "--data.seconds=0.2",
+        "--data.batch_size=8",
+        "--data.on_bad_file=skip",
+        "--data.augmentation=null",
+        "--trainer.max_epochs=6",
+        "--model.backbone.channels=[4,8]",
+        "--model.backbone.stem.channels=4",
+        "--model.backbone.stem.num_mels=12",
+    )
+
+
+def test_a_folder_of_any_files_is_trained_on_and_learnt(classifier, folder):
+    assert classifier.class_names == ("high", "low")
+    new = [write(folder / f"new{label}.wav", tone(1200 - 900 * label, seconds=0.15, seed=99)) for label in (0, 1)]
+    assert classifier.predict(new) == ["high", "low"]
+
+
+def test_a_recording_is_answered_alike_as_file_array_and_tensor_alone_and_among_longer_ones(classifier, folder):
+    samples = tone(1200, seconds=0.13, seed=7)
+    path = write(folder / "one.wav", samples, subtype="FLOAT")
+    alone = classifier.predict_proba([path])
+    assert alone.sum().item() == pytest.approx(1)
+    others = classifier.predict_proba([(samples[:, 0], 8000), str(path), (torch.from_numpy(samples).mT, 8000)])
+    torch.testing.assert_close(others, alone.expand(3, -1))
+    long = classifier._data.normalize(torch.from_numpy(tone(300, seconds=0.2)).mT)
+    short = classifier._data.normalize(torch.from_numpy(samples).mT)
+    x = torch.stack([long, torch.nn.functional.pad(short, (0, long.shape[1] - short.shape[1]))])
+    batch = classifier.run.predict(x, torch.tensor([long.shape[1], short.shape[1]]))
+    torch.testing.assert_close(batch[1:], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_another_rate_is_resampled(classifier):
+    for rate in (8000, 16000, 44100):
+        recordings = [(tone(pitch, seconds=0.2, rate=rate, seed=3)[:, 0], rate) for pitch in (1200, 300)]
+        assert classifier.predict(recordings) == ["high", "low"]
+
+
+def test_windows_cover_a_long_recording(classifier):
+    samples = np.concatenate([tone(1200, seconds=0.5), tone(300, seconds=0.5)])[:, 0]
+    windows = classifier.predict_windows((samples, 8000), window=0.2, hop=0.1)
+    assert [each.start for each in windows] == pytest.approx([place / 10 for place in range(9)])
+    assert [each.end - each.start for each in windows] == pytest.approx([0.2] * 9)
+    names = [classifier.class_names[each.probabilities.argmax()] for each in windows]
+    assert names[:3] == ["high"] * 3 and names[-3:] == ["low"] * 3
+    mean = torch.stack([each.probabilities for each in classifier.predict_windows((samples, 8000))]).mean(dim=0)
+    torch.testing.assert_close(classifier.predict_proba([(samples, 8000)])[0], mean)
+
+
+def test_the_command_answers_files_by_the_run_alone_and_names_the_bad_ones(classifier, folder):
+    recordings = folder / "my recordings ü"
+    moved = folder / "moved"
+    shutil.copytree(classifier.run.path, moved, dirs_exist_ok=True)
+    files = [recordings / "low/10 ms.wav", recordings / "high/text.wav", recordings / "high/d e ü.flac"]
+    answer = hyperseq("predict", "--run", moved, *files)
+    lines = answer.out.splitlines()
+    assert answer.code == 1 and lines[0] == "name,predicted,probability" and len(lines) == 3
+    assert lines[2].startswith(f"{files[2]},high,")
+    assert answer.err == f"hyperseq: error: {files[1]}: it is no audio file: it begins with b'a text'\n"
+
+
+def test_what_cannot_be_answered_is_named(classifier):
+    samples = tone(300)[:, 0]
+    for recording, options, message in [
+        ((samples, 8000), {"window": 0.5}, r"window must lie in \(0, 0.2\], the window of the training in seconds"),
+        ((samples, 8000), {"hop": 0.3}, r"hop must lie in \(0, window = 0.2\], so that no sample is left out, got 0.3"),
+        ((samples, 0), {}, "rate must be a positive integer in Hz, got 0"),
+        ((np.zeros(4, np.int16), 8000), {}, r"samples must be \(L,\) or .* in \[-1, 1\], got \(4,\) of int16"),
+        ((np.array([np.nan]), 8000), {}, "samples must be finite, got NaN or infinity"),
+        (samples, {}, r"recording must be a path or \(samples, rate\), got ndarray"),
+        ("no.wav", {}, "no.wav: there is no such file"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            classifier.predict_windows(recording, **options)
