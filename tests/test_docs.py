@@ -15,6 +15,7 @@ import yaml
 
 from tests.tasks.images.archives import WRITERS
 from tests.tasks.series.files import write_own
+from tests.tasks.speech.archives import write_recordings
 from tests.test_project import pyproject
 
 ROOT = Path(__file__).parents[1]
@@ -140,6 +141,7 @@ class Reader:
             write(folder / "data")
         np.save(folder / "new.npy", np.full((2, 8, 8), 7))
         write_own(folder / "data")
+        write_recordings(folder / "data")
         for name in ("my.npz", "my_new.npz"):
             shutil.copy(folder / "data/my.npz", folder / name)
 
