@@ -6,7 +6,7 @@ from torch.nn.functional import gelu
 
 from hyperseq._checks import check_activations, check_count
 from hyperseq.functional import instance_standardize
-from hyperseq.functional._mixing import multiply_mixings
+from hyperseq.functional.mixing import multiply_mixings
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.nn.channel_mixing import ChannelMixing
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hyperseq.functional import mix_channels
-from hyperseq.functional._mixing import multiply_mixings
+from hyperseq.functional.mixing import multiply_mixings
 from tests import cases, reference
 
 
