@@ -27,12 +27,13 @@ def is_integer(value: object) -> bool:
     """Say whether ``value`` is an integer: what Python takes as an index, or a symbolic size of an export; no bool."""
     if isinstance(value, (bool, Tensor)):
         return False
-    return isinstance(value, torch.SymInt) or hasattr(value, "__index__")
+    # the known types first: torch.compile cannot trace hasattr on a symbolic size
+    return isinstance(value, (int, torch.SymInt)) or hasattr(value, "__index__")
 
 
 def _as_int(value: int) -> int:
     # a conversion would fix the symbolic size of an export to the size of the example
-    return value if isinstance(value, torch.SymInt) else operator.index(value)
+    return value if isinstance(value, (int, torch.SymInt)) else operator.index(value)
 
 
 def check_count(value: int, *, name: str, at_least: int = 1) -> int:
