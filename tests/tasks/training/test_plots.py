@@ -49,7 +49,8 @@ def test_the_legend_stands_outside_the_panels_that_the_best_epoch_crosses(tmp_pa
     monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **o: figures.append(figure) or save(figure, *a, **o))
     row = {"train/cross_entropy": 2.0, "val/cross_entropy": 1.0, "train/accuracy": 0.5, "lr/weights": 1e-3}
     rows = [{"epoch": epoch, **row} for epoch in range(1, 5)]
-    plot_curves(tmp_path / "c.png", rows, best_epoch=2, test={"accuracy": 0.5, "cross_entropy": 2.0})
+    test = {"accuracy": 0.5, "cross_entropy": 2.0}
+    plot_curves(tmp_path / "c.png", rows, metrics=list(test), best_epoch=2, test=test)
     (figure,) = figures
     (legend,) = figure.legends
     for axes in figure.axes[:2]:
