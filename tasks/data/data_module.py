@@ -33,6 +33,7 @@ OPTIONAL = {
     "num_tokens": None,
     "sample_rate": None,
     "split_seed": None,
+    "source": None,
 }
 """Attributes that a data module may lack, and the values that they then have."""
 
@@ -71,6 +72,8 @@ class InMemoryDataModule(LightningDataModule):
     """Samples a second where x holds waveforms, otherwise `None`."""
     sample_names: Sequence[str] | None = None
     """One name a sample of the whole data set, such as its file, or `None`."""
+    source: str | None = None
+    """`generated` where the samples are drawn by this project instead of published ones; stands in every result."""
     selected_on: Literal["validation", "test", "last"] = "validation"
     """Split that the epoch of the best weights is chosen on; `test` stands in every result. `last` chooses no epoch and
     keeps the last weights: there is no validation split then."""

@@ -1,6 +1,6 @@
 """What `hyperseq data` must know of a published data set; imports neither torch nor Lightning, so that help is fast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -51,3 +51,16 @@ def find_data_sets() -> dict[str, DataSet]:
     found = [data_set for group in groups for data_set in import_module(f"tasks.{group}").DATA_SETS]
     names = {name: data_set for data_set in found for name in (data_set.name, *data_set.aliases)}
     return dict(sorted(names.items()))
+
+
+def find_folder(root: Path, choices: Sequence[str], *, holds: str) -> Path:
+    """Return the first folder of `choices` below `root` that holds the file or folder `holds`.
+
+    Raises:
+        UserError: If none does; the message lists where it was looked for.
+    """
+    for choice in choices:
+        if (root / choice / holds).exists():
+            return root / choice
+    places = ", ".join(str(root / choice) for choice in choices)
+    raise UserError(f"{holds} must be in one of {places}, got none of them with it")

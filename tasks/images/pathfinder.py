@@ -12,11 +12,11 @@ from torch import Tensor
 
 from tasks.data.batches import Batch, TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
-from tasks.data.packed_images import find_packed, write_packed
 from tasks.data.splits import random_split
 from tasks.errors import UserError
 from tasks.images.generated_pathfinder import generate_pathfinder
 from tasks.images.inputs import Inputs, Normalization
+from tasks.images.packed_images import find_packed, write_packed
 from tasks.images.published.pathfinder import SIDES, list_images, read_images
 
 FRACTIONS = (0.8, 0.1, 0.1)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tasks.errors import UserError
-from tasks.results.summary import Summary, distinct, mark, mean_and_spread, metric
+from tasks.results.summary import Summary, distinct, mark, mean_and_spread, metric, origin
 from tasks.runs.options import drop_run_specific, find_differences, flatten
 from tasks.runs.run_folder import RunFolder
 
@@ -107,7 +107,15 @@ def _run_row(run: Run) -> Row:
         return dict(zip(COLUMNS, (name, "", "", run["state"], "", "", seed), strict=True))
     main = metric(run)
     val, test = (_shown(run.get(prefix + main), main) for prefix in ("val_", ""))
-    cells = name, f"{run['parameters']:,}", val, test + mark(run), _count(run), f"{run['seconds']:,.0f}", seed
+    cells = (
+        name,
+        f"{run['parameters']:,}",
+        val,
+        test + origin(run) + mark(run),
+        _count(run),
+        f"{run['seconds']:,.0f}",
+        seed,
+    )
     return dict(zip(COLUMNS, cells, strict=True))
 
 
@@ -132,7 +140,7 @@ def _count(run: Run) -> str:
 
 def _describe_run(run: Run) -> dict[str, Any]:
     main, done = metric(run), "state" not in run
-    numbers = {name: run.get(name) for name in ("parameters", "n", "seconds", "seed", "selected_on")}
+    numbers = {name: run.get(name) for name in ("parameters", "n", "seconds", "seed", "selected_on", "source")}
     return {
         "task": run["task"],
         "run": str(run["folder"]),

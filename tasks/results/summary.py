@@ -36,11 +36,15 @@ class Summary:
         states = (run.get("state", "" if "seconds" in run else "failed") for run in runs)
         missing = "none" if any("seconds" in run for run in runs) else "failed"
         return cls(
-            score=mean_and_spread([run[metric(run)] for run in done], metric(done[0])) if done else missing,
+            score=_score(done) if done else missing,
             seconds=f"{mean(run['seconds'] for run in done):,.0f}" if done else "",
             seeds=", ".join(f"{run['seed']} {state}".rstrip() for run, state in zip(runs, states, strict=True)),
             mark=max(map(mark, done), default=""),
         )
+
+
+def _score(runs: Sequence[Mapping[str, Any]]) -> str:
+    return mean_and_spread([run[metric(run)] for run in runs], metric(runs[0])) + max(map(origin, runs))
 
 
 def mean_and_spread(values: Sequence[float], metric: str = "accuracy") -> str:
@@ -66,6 +70,11 @@ def metric(run: Mapping[str, Any]) -> str:
 def mark(run: Mapping[str, Any]) -> str:
     """Return `*` if the test split chose the epoch of a run, and an empty string otherwise."""
     return "*" if run.get("selected_on") == "test" else ""
+
+
+def origin(run: Mapping[str, Any]) -> str:
+    """Return ` (generated)` if the data of a run are no published ones, and an empty string otherwise."""
+    return " (generated)" if run.get("source") == "generated" else ""
 
 
 def distinct(cells: Iterable[str]) -> str:

@@ -22,6 +22,8 @@ from tasks.training.callbacks.epoch_log import read_rows
 from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
 from tasks.training.prediction_table import format_csv, write_predictions
 
+GENERATED = "generated"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -99,6 +101,8 @@ class Report:
         console.print(f"\n{heading}, {self.seconds:.0f} s of training", style="bold")
         if scores:
             print_scores(console, scores, selected_on=selected_on)
+            if self.data.source == GENERATED:
+                console.print("The data are generated: the scores are no results on the published files.")
         for split, name in (("validation", "val"), ("test", "test")):
             counted, total = scores[split].num_samples if split in scores else 0, self.data.split_sizes.get(name, 0)
             if counted < total:
@@ -154,6 +158,7 @@ class Report:
             "task": self.config["run"]["name"],
             **told,
             "selected_on": selected_on,
+            "source": self.data.source,
             **taken,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "seconds": round(self.seconds, 1),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from tasks.data.layouts import find_folder
+from tasks.data.data_set import find_folder
 from tasks.errors import UserError
 
 HARD = "curv_contour_length_14"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.data.layouts import find_folder
+from tasks.data.data_set import find_folder
 from tasks.errors import UserError
 from tasks.lra.published.tables import read_rows
 

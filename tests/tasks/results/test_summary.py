@@ -17,3 +17,9 @@ def test_every_seed_is_told_and_means_are_over_those_that_finished():
 def test_other_metrics_than_the_accuracy_are_named():
     runs = [{"seed": seed, "metric": "error", "error": 0.25 + seed, "seconds": 1.0} for seed in (0, 1)]
     assert Summary.of(runs).score == "0.75 ± 0.71 error" and Summary.of(runs[:1]).score == "0.25 error"
+
+
+def test_scores_on_generated_data_are_labelled():
+    generated = {"seed": 0, "accuracy": 0.4, "seconds": 10.0, "source": "generated"}
+    assert Summary.of([generated]).score == "40.00% (generated)"
+    assert Summary.of([{**generated, "source": "released"}]).score == "40.00%"
