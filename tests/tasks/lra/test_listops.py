@@ -1,6 +1,9 @@
 import pytest
+import torch
 
-from tasks.data.batches import BatchOrder, padding_share
+from hyperseq import Terminator
+from hyperseq.nn import TokenEmbedding
+from tasks.data.batches import BatchOrder, batch_loader, padding_share
 from tasks.data.data_module import check_data_module
 from tasks.lra.generated_listops import SYMBOLS
 from tasks.lra.listops import ListOps
@@ -32,6 +35,30 @@ def test_another_number_of_training_samples_leaves_the_test_split_as_it_is(gener
     fewer.setup()
     for split in ("val", "test"):
         assert all(a.equal(b) for a, b in zip(fewer.splits[split].x, generated.splits[split].x, strict=True))
+
+
+def test_batches_of_1_7_and_64_give_the_same_predictions(generated):
+    torch.manual_seed(0)
+    model = Terminator(
+        1, 1, size=2048, channels=[4, 6, 8], stem=TokenEmbedding(18, 4), local_kernel_sizes=[3], slow_hidden_channels=4
+    )
+    data = generated.splits["val"]
+    sample = type(data)(x=data.x[:64], y=data.y[:64], index=data.index[:64], transform=data.transform)
+
+    def evaluate(batch_size):
+        found = torch.zeros(64, 8)
+        for batch in batch_loader(sample, batch_size=batch_size, bucket_by_length=True):
+            features = model(batch["x"], lengths=batch["lengths"])
+            found[batch["index"] - data.index[0]] = features.sum(2) / batch["lengths"][:, None]
+        return found
+
+    with torch.no_grad():
+        evaluate(64)  # running statistics of something
+        model.eval()
+        alone = evaluate(1)
+        for batch_size in (7, 64):
+            torch.testing.assert_close(evaluate(batch_size), alone, rtol=0, atol=1e-4)
+            assert evaluate(batch_size).argmax(1).equal(alone.argmax(1))
 
 
 def test_padding_of_bucketed_batches_is_below_a_tenth(generated):
