@@ -137,6 +137,7 @@ class Reader:
     def __init__(self, folder):
         self.folder = folder
         shutil.copytree(ROOT / "configs", folder / "configs")
+        shutil.copytree(ROOT / "results/models", folder / "results/models")
         for write in WRITERS:
             write(folder / "data")
         np.save(folder / "new.npy", np.full((2, 8, 8), 7))

@@ -1,14 +1,18 @@
 """torchaudio, imported when it is needed, also beside a torch without CUDA."""
 
 import sys
+from threading import Lock
 from types import ModuleType
 
 from tasks.errors import UserError
 from tasks.extras import install_command
 
+_LOCK = Lock()
+"""Clips are decoded in several threads; while one repeats the import, another would see half of the module."""
+
 
 def import_torchaudio() -> ModuleType:
-    """Import torchaudio.
+    """Import torchaudio; several threads may call this at once.
 
     The Linux wheels of torchaudio are built for CUDA: beside a CPU torch their compiled libraries do not load, and
     the whole import fails. MFCC, MelSpectrogram, resample and SpeedPerturbation need no compiled library. A stand-in
@@ -18,6 +22,11 @@ def import_torchaudio() -> ModuleType:
         UserError: If torchaudio is not installed.
         OSError: If its libraries do not load beside a torch with CUDA.
     """
+    with _LOCK:
+        return _import()
+
+
+def _import() -> ModuleType:
     try:
         import torchaudio
     except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.errors import UserError
+from tasks.extras import install_command
 from tasks.speech._torchaudio import import_torchaudio
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64")
@@ -130,7 +131,7 @@ def _decode(content: bytes, name: str) -> Audio:
     except ModuleNotFoundError as error:
         if error.name != "soundfile":
             raise
-        raise UserError('soundfile is not installed: pip install "hyperseq[audio]"') from error
+        raise UserError(f"soundfile is not installed: {install_command('audio')}") from error
     if fault := _find_truncation(content):
         raise AudioError(name, f"it is truncated: {fault}")
     try:

@@ -109,7 +109,7 @@ def test_the_truncation_check_skips_other_chunks():
 
 def test_an_absent_soundfile_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(ValueError, match=r'soundfile is not installed: pip install "hyperseq\[audio\]"'):
+    with pytest.raises(ValueError, match=r"soundfile is not installed: pip install "):
         read_audio(WHOLE)
 
 

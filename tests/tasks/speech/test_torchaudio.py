@@ -66,3 +66,21 @@ def test_the_features_of_speech_work_with_the_torchaudio_that_is_installed():
     assert torchaudio.transforms.MelSpectrogram(8000, **options)(waveform).shape == (1, 40, 41)
     assert torchaudio.functional.resample(waveform, 8000, 4000).shape == (1, 4000)
     assert torchaudio.transforms.SpeedPerturbation(8000, [0.8])(waveform)[0].shape == (1, 10000)
+
+
+def test_threads_that_import_at_once_see_the_whole_module(tmp_path):
+    slow = "import time; time.sleep(0.05)\nfrom torchaudio import _extension\nfunctional = 'all of it'\n"
+    for name in PACKAGES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(PACKAGES[name].format(cuda=None, error="OSError('Could not load this library')"))
+    (tmp_path / "torchaudio/__init__.py").write_text(slow)
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from tasks.speech._torchaudio import import_torchaudio\n"
+        "with ThreadPoolExecutor(8) as threads:\n"
+        "    print({each.functional for each in threads.map(lambda _: import_torchaudio(), range(8))})\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-S", "-B", "-c", code]
+    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (answer.stdout, answer.stderr) == ("{'all of it'}\n", "")
