@@ -144,7 +144,7 @@ def imported(*folders):
         ("tasks", ("train",)),
         ("tasks/speech", ("train", "audio")),
         ("benchmarks", ("train",)),
-        ("tests", ("train", "dev")),
+        ("tests", ("train", "audio", "dev")),
     ],
 )
 def test_every_package_that_is_imported_is_declared(folder, extras):
