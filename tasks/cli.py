@@ -108,6 +108,7 @@ def _predict(words: list[str]) -> None:
     )
     parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="a run folder, such as runs/digits/1")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file to write; by default it is printed")
+    parser.add_argument("--topk", type=int, default=1, metavar="K", help="classes to name for each sample (1)")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file that the data module can read")
     options = parser.parse_args(words)
 
@@ -124,7 +125,7 @@ def _predict(words: list[str]) -> None:
         _say_error(f"{file}: {reason}")
 
     try:
-        columns = predict_files(load_run(options.run), options.files, report=report)
+        columns = predict_files(load_run(options.run), options.files, report=report, topk=options.topk)
         if columns:
             text = format_csv([list(columns), *zip(*columns.values(), strict=True)])
             if options.out:

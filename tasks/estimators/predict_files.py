@@ -18,17 +18,24 @@ UNREADABLE = (OSError, ValueError, EOFError, UnpicklingError, BadZipFile)
 """What reading a file raises where the file is the reason."""
 
 
-def predict_files(run: Run, files: Sequence[Path], *, report: Callable[[Path, Exception], None]) -> Columns:
+def predict_files(
+    run: Run, files: Sequence[Path], *, report: Callable[[Path, Exception], None], topk: int = 1
+) -> Columns:
     """Predict every sample of the files that can be read.
 
     Args:
         run: The run.
         files: Files that the data module of the run can read.
         report: Called with each file that cannot be read, and the reason.
+        topk: Classes to name for each sample, the most probable first; further ones in columns `predicted_2`,
+            `probability_2` and so on.
 
     Returns:
         One list a column, one entry a sample: `name`, and the columns of the head. The columns are empty if no file
         could be read.
+
+    Raises:
+        UserError: If `topk` is out of range, or above 1 where the head has no probabilities.
     """
     columns: Columns = {}
     for file in files:
@@ -37,23 +44,35 @@ def predict_files(run: Run, files: Sequence[Path], *, report: Callable[[Path, Ex
         except UNREADABLE as error:
             report(file, error)
             continue
-        for name, values in predict_samples(run, samples).items():
+        for name, values in predict_samples(run, samples, topk=topk).items():
             columns.setdefault(name, []).extend(values)
     return columns
 
 
-def predict_samples(run: Run, samples: Mapping[str, Tensor]) -> Columns:
-    """Predict samples by name, in batches as large as in the training; columns as of `predict_files`.
+def predict_samples(run: Run, samples: Mapping[str, Tensor], *, topk: int = 1) -> Columns:
+    """Predict samples by name, in batches as large as in the training; `topk` and columns as of `predict_files`.
 
     Raises:
-        UserError: If images of several sizes are in one batch.
+        UserError: As `predict_files`, or if images of several sizes are in one batch.
     """
     outputs = []
     for batch in _batches(list(samples.values()), run.preprocessing.batch_size):
         x, lengths = stack_samples(batch)
         outputs.append(run.compute_outputs(x, lengths))
-    predicted = run.model.head.predictions(torch.cat(outputs).double())
-    return {"name": list(samples), **name_columns(predicted, class_names=run.class_names)}
+    joined = torch.cat(outputs).double()
+    predicted = run.model.head.predictions(joined)
+    columns = {"name": list(samples), **name_columns(predicted, class_names=run.class_names)}
+    if topk > 1 and "probability" not in predicted:
+        raise UserError(f"topk must be 1 with {type(run.model.head).__name__}, which has no probabilities, got {topk}")
+    if not 1 <= topk <= len(run.class_names):
+        raise UserError(f"topk must lie in 1..{len(run.class_names)}, the number of classes, got {topk}")
+    if topk > 1:
+        probabilities, places = joined.softmax(dim=1).topk(topk, dim=1)
+        for rank in range(1, topk):
+            ranked = {"predicted": places[:, rank], "probability": probabilities[:, rank]}
+            named = name_columns(ranked, class_names=run.class_names)
+            columns |= {f"{name}_{rank + 1}": values for name, values in named.items()}
+    return columns
 
 
 def stack_samples(samples: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
