@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -33,11 +34,11 @@ def test_a_kill_at_any_moment_loses_no_finished_epoch(finished, tmp_path, number
     run = shutil.copytree(finished, tmp_path / "run")
     words = [sys.executable, "-m", "tasks.cli", *map(str, resume(run, "--trainer.max_epochs=1000"))]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-    assert any(line.startswith("epoch 3/") for line in process.stdout)
-    time.sleep(random.Random(number).uniform(0, 0.5))
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert any(re.match(r"epoch +3/", line) for line in process.stdout)
+        time.sleep(random.Random(number).uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
     epochs = [row["epoch"] for row in read_rows(run / "metrics.csv")]
     assert epochs == list(range(1, len(epochs) + 1))
     last = read_checkpoint(run / "checkpoints/last.ckpt")["epoch"] + 1
