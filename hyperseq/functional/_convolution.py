@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from hyperseq._axes import crop, spatial_axes, spatial_size
 from hyperseq.functional._matrix_convolution import convolve_by_matrices
 from hyperseq.functional._numerics import at_least_float32, is_exported_to_onnx, is_transformed, refuse_forward_mode
+from hyperseq.functional._sliding_window import convolve_groups
 from hyperseq.functional.padding import Padding, mask_padding
 
 CONVOLUTION_MODES = ("circular", "causal", "same")
@@ -59,6 +60,11 @@ def convolve_in_blocks(kernel: Tensor, signals: Sequence[Tensor], *, block: int 
         One ``(B, C, S)`` for each signal, in its type.
     """
     size = signals[0].shape[-1]
+    if torch.compiler.is_compiling():
+        # The loop below would be another program for each number of blocks. This convolution is slower and as exact.
+        newest_last = at_least_float32(kernel).flip(-1)
+        sums = [convolve_groups(at_least_float32(x), newest_last.expand(x.shape), [size - 1], [0]) for x in signals]
+        return [total.view_as(x).to(x.dtype) for total, x in zip(sums, signals, strict=True)]
     count = (size + block - 1) // block
     with torch.autocast(kernel.device.type, enabled=False):
         # (B, C, block, signal and column): all signals pass the same matrices

@@ -43,11 +43,11 @@ def slide(values: Tensor, kernel: Tensor, *, before: Margins, after: Margins) ->
 
 
 def _grouped_convolution(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
-    result = _convolve_groups(values, kernel, before, after)
+    result = convolve_groups(values, kernel, before, after)
     return result.reshape(*values.shape[:2], *spatial_size(result))
 
 
-def _convolve_groups(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
+def convolve_groups(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:
     """Let every channel of every sample be a group of its own: ``(1, B C, *S)``."""
     both = [min(pair) for pair in zip(before, after, strict=True)]
     if list(before) != list(after):
@@ -83,7 +83,7 @@ class _Slide(torch.autograd.Function):
         ctx.before, ctx.after = before, after
         # Channels of all samples in one axis, as the convolution has them: an output that is a view of another tensor
         # could not be changed in place.
-        return _convolve_groups(values, kernel, [before], [after])
+        return convolve_groups(values, kernel, [before], [after])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -96,7 +96,13 @@ class _Slide(torch.autograd.Function):
             window = slide if torch.is_grad_enabled() else _grouped_convolution
             grad_values = window(grad, kernel.flip(2), before=[before], after=[after])
         if ctx.needs_input_grad[1]:
-            overlaps = [_overlap(tap, ctx.before, grad.shape[2], values.shape[2]) for tap in range(num_taps)]
+            num_outputs = grad.shape[2]
+            if torch.compiler.is_compiling():
+                # Padded values have all that a tap reads: one program for sequences longer and shorter than the window.
+                values = pad(values, (ctx.before, ctx.after))
+                overlaps = [(0, tap, num_outputs) for tap in range(num_taps)]
+            else:
+                overlaps = [_overlap(tap, ctx.before, num_outputs, values.shape[2]) for tap in range(num_taps)]
             products = [
                 torch.linalg.vecdot(values.narrow(2, read, count), grad.narrow(2, out, count))
                 for out, read, count in overlaps

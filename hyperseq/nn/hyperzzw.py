@@ -216,7 +216,9 @@ class LocalHyperZZW(nn.Module):
 
     def causal_kernel(self, *, rate: float = 1.0) -> Tensor:
         """Generate the kernel of a causal operator, which depends on no context: ``(1, C, k)``, tap j at lag j rate."""
-        kernel: Tensor = self.slow_network(math.floor((self.kernel_size[0] - 1) / rate + 1e-9) + 1, rate=rate)
+        # A branch, so that compiled code knows the number of taps: a rate can be a symbol there.
+        taps = self.kernel_size[0] if rate == 1 else math.floor((self.kernel_size[0] - 1) / rate + 1e-9) + 1
+        kernel: Tensor = self.slow_network(taps, rate=rate)
         return kernel
 
     def forward(

@@ -222,8 +222,8 @@ class SequenceMixer(nn.Module):
         kernel = self.kernel(size, rate=rate)
         if self.causal and self.context_bias is None:
             # both operators act on the same product, so that one convolution with the sum of their kernels does
-            local = self.local_operator.causal_kernel(rate=rate)[..., :size]
-            kernel = kernel + pad(local, (0, size - local.shape[-1]))
+            # Padded before it is cut: compiled code then needs no branch for sequences shorter than the window.
+            kernel = kernel + pad(self.local_operator.causal_kernel(rate=rate), (0, size))[..., :size]
             if self.exact:
                 return mask_padding(convolve_in_blocks(kernel, [product])[0], padding)
             return convolve_shared(kernel, [product], mode="causal", padding=padding)[0]
