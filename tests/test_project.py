@@ -141,7 +141,7 @@ def imported(*folders):
     ("folder", "extras"),
     [
         ("hyperseq", ()),
-        ("tasks", ("train",)),
+        ("tasks", ("train", "onnx")),
         ("tasks/speech", ("train", "audio")),
         ("benchmarks", ("train",)),
         ("tests", ("train", "audio", "dev")),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from typing_extensions import Unpack
 
-from hyperseq._checks import check_choice, check_count, check_positive
+from hyperseq._checks import check_choice, check_count, check_floating, check_positive
 from hyperseq.functional import global_hyperzzw, mix_channels
 from hyperseq.functional._convolution import check_exact, convolve_in_blocks, convolve_shared
 from hyperseq.functional._numerics import at_least_float32, has_values
@@ -234,7 +234,7 @@ class SequenceMixer(nn.Module):
         else:
             if padding is not None:
                 # each sample wraps the beginning of the kernel around its own length
-                kernel = mask_padding(kernel.expand(len(product), -1, -1), padding)
+                kernel = mask_padding(kernel.expand(product.shape[0], -1, -1), padding)
             (whole,) = convolve_shared(kernel, [product], mode="circular", padding=padding)
         return whole + local
 
@@ -318,6 +318,7 @@ class SequenceMixer(nn.Module):
         layout, axis = ("(batch, channels, length)", 1) if self.transposed else ("(batch, length, channels)", 2)
         if x.dim() != 3 or 0 in x.shape or x.shape[axis] != self.d_model:
             raise ValueError(f"x must be {layout} with {self.d_model} channels, got shape {tuple(x.shape)}")
+        check_floating(x, name="x")
         return x if self.transposed else x.mT
 
 

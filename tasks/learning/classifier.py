@@ -5,6 +5,7 @@ from functools import partial
 from math import isfinite
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
@@ -216,8 +217,7 @@ class Classifier(LightningModule):
         """
         if self.ema_decay is None:
             return []
-        # The multi-tensor form: one call a tensor takes a noticeable part of a step.
-        average = get_ema_multi_avg_fn(self.ema_decay)
+        average = partial(_average, get_ema_multi_avg_fn(self.ema_decay))
         return [WeightAveraging(device=self.trainer.strategy.root_device, use_buffers=True, multi_avg_fn=average)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -240,6 +240,14 @@ class Classifier(LightningModule):
                 f"ema_decay must be {'given' if averaged else 'null'} to resume a training begun {begun} averaged "
                 f"weights, got {'null' if averaged else self.ema_decay}"
             )
+
+
+def _average(update: Callable[..., None], averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor) -> None:
+    """Update the averages of tensors of one type by one call; sizes and counts, which are integers, are the newest."""
+    if averaged[0].is_floating_point():
+        update(averaged, current, num_averaged)
+    else:
+        torch._foreach_copy_(averaged, current)
 
 
 def check_options(**options: float | None) -> None:

@@ -58,7 +58,7 @@ def generate_expressions(seed: int) -> Iterator[Expression]:
     Example:
         >>> first = next(generate_expressions(seed=0))
         >>> " ".join(SYMBOLS[number] for number in first.symbols)[:13], 500 < len(first.symbols) < 2000
-        ('[SM 4 2 [MED ', True)
+        ('[MED 8 [MIN 9', True)
     """
     random = np.random.default_rng(seed)
     # Equal trees have equal symbols: the text can be parsed in one way only.

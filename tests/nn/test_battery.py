@@ -271,29 +271,29 @@ def test_float64_stays_float64(name, training):
 @cases.over_half_types
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_half_types_keep_their_type_and_their_error_is_bounded(name, dtype, training):
-    """Compared with the module before it was cast: rounded weights count as error."""
+    """Compared with the module before it was cast: rounded weights count as error.
+
+    The second position of a causal standardization is the sign of its distance from the first. Rounding can turn the
+    sign, so no bound holds there.
+    """
     layer = LAYERS[name]
     module, inputs = layer.make(dtype=dtype, training=training), layer.inputs(dtype=dtype)
     twin = layer.make(training=training)
     output = module(*inputs)
     assert output.dtype == dtype
     truth = twin(*[x.double() for x in inputs])
-    assert cases.relative_error(output, truth) < half_error(name) * torch.finfo(dtype).eps
+    bounded = [0, *range(2, output.shape[-1])] if layer.causal else slice(None)
+    assert cases.relative_error(output[..., bounded], truth[..., bounded]) < half_error(name) * torch.finfo(dtype).eps
     if output.requires_grad:
         assert all(g.isfinite().all() for g in gradients_of(output, [*inputs, *module.parameters()]))
 
 
 def half_error(name):
-    """Bound in units of the type's resolution: a block or a stack rounds ten times in a row, a Terminator twenty.
-
-    Causal standardization divides the second position by its distance from the first, however small.
-    """
+    """Bound in units of the type's resolution: a block or a stack rounds ten times in a row, a Terminator twenty."""
     if name.startswith("Terminator"):
         return 24
     if name == "GlobalHyperZZW-1d-product":
         return 4  # nothing averages the rounded weights of the slow network
-    if name == "RecursiveGatedUnit-1d-causal":
-        return 6
     return 12 if name.startswith(("SFNEBlock", "ResidualStack")) else 3
 
 

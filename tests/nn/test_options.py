@@ -92,7 +92,7 @@ def test_help_lists_choices_and_defaults(parser, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--net.help=hyperseq.Terminator"])
     text = " ".join(capsys.readouterr().out.split())
-    for choices in ("Literal['circular', 'matmul', 'product']", "{running,batch}", "{sample,batch}"):
+    for choices in ("Literal['circular', 'matmul', 'product']", "{running,batch,instance}", "{sample,batch}"):
         assert choices in text
     assert "default: 30.0" in text
 

@@ -36,6 +36,12 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def stem_of(backbone):
+    """Return the stem of a backbone with its options; a stem without options is named by a text alone."""
+    stem = backbone.get("stem", {})
+    return {"class_path": stem} if isinstance(stem, str) else stem
+
+
 @pytest.fixture(scope="module")
 def folder_with_data(tmp_path_factory):
     """Return a folder where configs find small archives under `data`, as they find the public ones in a clone."""
@@ -69,7 +75,7 @@ def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypat
     limits = [f"--trainer.limit_{split}_batches=1" for split in ("train", "val", "test")]
     options = yaml.safe_load(config.read_text())
     backbone = options["model"]["backbone"]["init_args"]
-    stem = backbone.get("stem", {}).get("init_args", {})
+    stem = stem_of(backbone).get("init_args", {})
     width = 3 if "channels" in backbone else 8
     widths = [f"--model.backbone.stem.channels={width}"] * ("channels" in stem)
     widths += [word for key, words in WIDTHS.items() if key in backbone for word in words]
@@ -87,7 +93,7 @@ def test_every_config_builds_its_network_in_full_width(config, folder_with_data,
     options = yaml.safe_load(config.read_text())
     data = build("data", LightningDataModule, options["data"])
     backbone = options["model"]["backbone"]
-    stem = backbone["init_args"].get("stem", {})
+    stem = stem_of(backbone["init_args"])
     is_embedding = stem.get("class_path") == "hyperseq.nn.TokenEmbedding"
     if not hasattr(data, "size") or (is_embedding and data.num_tokens is None):
         data.setup()

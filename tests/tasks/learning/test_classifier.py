@@ -137,8 +137,9 @@ def test_every_parameter_is_in_one_group_and_slow_networks_do_not_decay():
 
 
 def test_a_loss_that_is_not_finite_is_an_error_that_names_the_step():
-    model = classifier(slow_neural_loss_weight=float("inf"))
-    with pytest.raises(NonFiniteLossError, match=r"the loss is inf at step 1 \(epoch 1\)"):
+    model = classifier()
+    torch.nn.init.constant_(model.head.linear.bias, float("nan"))
+    with pytest.raises(NonFiniteLossError, match=r"the loss is nan at step 1 \(epoch 1\)"):
         model.training_step(BATCH, 0)
 
 
