@@ -14,7 +14,7 @@ from tasks.short_help import PURPOSES, VERBS, describe_options
 
 TRAINING = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
 NEEDED = {
-    **dict.fromkeys((*PURPOSES, "predict", "export", "publish"), TRAINING),
+    **dict.fromkeys((*PURPOSES, "predict", "export", "publish", "bench"), TRAINING),
     "results": ("rich", "yaml"),
     "data": ("rich", "filelock", "numpy"),
     "list": ("yaml", "numpy"),
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "export": _export,
         "results": _results,
         "publish": _publish,
+        "bench": _bench,
         "data": _data,
         "list": _list,
     }.get(verb)
@@ -217,6 +218,64 @@ def _publish(words: list[str]) -> None:
         raise SystemExit(2) from error
     for path in written:
         print(path)
+
+
+def _bench(words: list[str]) -> None:
+    from tasks.bench.bench import choose_jobs, describe_job, run_jobs
+    from tasks.bench.budgets import BUDGETS, NOTES
+
+    parser = argparse.ArgumentParser(
+        "hyperseq bench",
+        description="Train every task with every seed, and write the table beside published results. What is finished "
+        "is kept; call it again to continue, and from several processes or machines on one folder to share the runs.",
+        epilog="Options of fit stand behind --: hyperseq bench lra --tasks listops -- --trainer.accelerator cpu",
+        allow_abbrev=False,
+    )
+    parser.add_argument("group", metavar="GROUP", help="images, lra, series, speech, or a folder of own configs")
+    parser.add_argument("--tasks", required=True, metavar="TASK,...", help="names of configs, such as listops,image")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED", help="(0)")
+    parser.add_argument("--budget", choices=BUDGETS, default="full", help="small: cut short, not the setting (full)")
+    parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs (%(default)s)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the tables (ROOT/GROUP-BUDGET)")
+    parser.add_argument("--retry-failed", action="store_true", help="run once more what failed")
+    parser.add_argument("--wait", action="store_true", help="stay while other processes hold runs")
+    parser.add_argument("--show", action="store_true", help="tell the state of every run, and train nothing")
+    cut = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:cut])
+    group = Path(options.group).resolve().name
+    try:
+        jobs = choose_jobs(
+            options.group,
+            tasks=options.tasks.split(","),
+            seeds=options.seeds,
+            budget=options.budget,
+            root=options.root,
+            options=words[cut + 1 :],
+        )
+    except UserError as error:
+        _say_error(error)
+        raise SystemExit(2) from error
+    if options.show:
+        for job in jobs:
+            print(describe_job(job, job.state()))
+        return
+    if options.budget == "small":
+        print(NOTES["small"])
+    out = options.out or options.root / f"{group}-{options.budget}"
+    try:
+        whole = run_jobs(
+            jobs,
+            group=group,
+            budget=options.budget,
+            out=out,
+            say=lambda line: print(line, flush=True),
+            retry_failed=options.retry_failed,
+            wait=options.wait,
+        )
+    except (UserError, OSError) as error:
+        _say_error(error)
+        raise SystemExit(1) from error
+    raise SystemExit(0 if whole else 1)
 
 
 def _data(words: list[str]) -> None:

@@ -9,6 +9,7 @@ VERBS = """usage: hyperseq VERB [options]
   export     write the network of a run as an ONNX file
   results    the table of what runs reached
   publish    keep the results of runs in results/, and their table in the README
+  bench      many tasks and seeds, and their table beside published results
   data       fetch and verify a data set
   list       what there is: data sets, configs, networks
 

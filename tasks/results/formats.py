@@ -16,7 +16,8 @@ from tasks.results.summary import SELECTED_ON_TEST
 Format = Literal["markdown", "latex", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "latex", "csv", "json")
 LATEX = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"} | {"±": "$\\pm$", "~": "\\textasciitilde{}"}
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"±": "$\\pm$", "×": "$\\times$", "–": "--", "~": "\\textasciitilde{}"}
 )
 
 
@@ -34,7 +35,7 @@ def format_results(groups: Sequence[Sequence[Run]], *, every_run: bool, to: Form
     rows = [row for rows in list_all(groups) for row in rows] if every_run else list_newest(groups)
     columns = [*COLUMNS, *(["differs"] if any("differs" in row for row in rows) else [])]
     cells = [[row.get(column, "") for column in columns] for row in rows]
-    return _to_markdown(columns, cells) if to == "markdown" else _to_latex(columns, cells)
+    return to_markdown(columns, cells) if to == "markdown" else to_latex(columns, cells)
 
 
 def print_results(console: Console, groups: Sequence[Sequence[Run]], *, every_run: bool) -> None:
@@ -60,12 +61,14 @@ def print_results(console: Console, groups: Sequence[Sequence[Run]], *, every_ru
         console.print(SELECTED_ON_TEST)
 
 
-def _to_markdown(columns: list[str], cells: list[list[str]]) -> str:
+def to_markdown(columns: list[str], cells: list[list[str]]) -> str:
+    """Return a table as Markdown."""
     lines = [columns, ["---" for _ in columns], *([cell.replace("|", r"\|") for cell in line] for line in cells)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _to_latex(columns: list[str], cells: list[list[str]]) -> str:
+def to_latex(columns: list[str], cells: list[list[str]]) -> str:
+    """Return a table as LaTeX."""
     heading, *body = (" & ".join(cell.translate(LATEX) for cell in line) + r" \\" for line in [columns, *cells])
     begin, end = rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\end{tabular}"
     return "\n".join([begin, r"\hline", heading, r"\hline", *body, r"\hline", end]) + "\n"

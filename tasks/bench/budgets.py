@@ -1,0 +1,79 @@
+"""What `--budget` changes in a config, and says about it; the numbers stand nowhere else."""
+
+from typing import Any, Literal, get_args
+
+from tasks.errors import UserError
+
+Budget = Literal["small", "full"]
+BUDGETS: tuple[Budget, ...] = get_args(Budget)
+
+NOTES = {
+    "small": "Budget small: a training cut short so that a laptop finishes it. It is not the setting of the paper or "
+    "of any published result, and its scores are no estimate of what the model reaches.",
+    "full": "Budget full: the configs as they are.",
+}
+
+# Epochs, and training batches an epoch, of each config. `None` keeps whole epochs.
+SMALL: dict[str, tuple[int, int | None]] = {
+    "images/cifar100_2d": (2, 200),
+    "images/cifar10_2d": (2, 200),
+    "images/digits": (5, None),
+    "images/digits2d": (5, None),
+    "images/mnist_2d": (1, 300),
+    "images/pmnist": (1, 300),
+    "images/scifar10": (1, 300),
+    "images/smnist": (1, 300),
+    "images/stl10_2d": (2, 100),
+    "lra/image": (1, 300),
+    "lra/listops": (2, 200),
+    "lra/path256": (1, 10),
+    "lra/pathfinder": (2, 300),
+    "lra/pathfinder64": (1, 100),
+    "lra/pathx": (1, 30),
+    "lra/retrieval": (1, 50),
+    "lra/text": (1, 100),
+    "series/acsf1": (10, None),
+    "series/japanese_vowels": (10, None),
+    "series/own": (5, None),
+    "series/pigcvp": (10, None),
+    "series/plaid": (5, None),
+    "speech/esc50": (2, None),
+    "speech/folder": (5, None),
+    "speech/fsdd": (3, None),
+    "speech/fsdd_logmel": (3, None),
+    "speech/fsdd_mfcc": (3, None),
+    "speech/sc10_mfcc": (1, 200),
+    "speech/sc10_raw": (1, 200),
+    "speech/sc12": (1, 200),
+    "speech/sc35": (1, 200),
+    "speech/sc35_logmel": (1, 200),
+    "speech/urbansound8k": (1, 100),
+}
+LIMITED_TEST = {"lra/pathx": 30, "lra/path256": 10}
+"""Batches of validation and test, where whole splits would take longer than the training."""
+
+
+def choose_options(budget: Budget, *, group: str, task: str) -> dict[str, Any]:
+    """Return the options that a budget adds to a config. `listops_gru` has the budget of `listops`.
+
+    Raises:
+        UserError: If the budget is small and the task has none.
+
+    Example:
+        >>> choose_options("small", group="lra", task="listops_gru")
+        {'trainer.max_epochs': 2, 'trainer.limit_train_batches': 200}
+    """
+    if budget == "full":
+        return {}
+    name = f"{group}/{task}"
+    known = [known for known in SMALL if name == known or name.startswith(f"{known}_")]
+    if not known:
+        raise UserError(f"budget must be full where no small one is stated, got small for {name}")
+    base = max(known, key=len)
+    epochs, batches = SMALL[base]
+    options: dict[str, Any] = {"trainer.max_epochs": epochs}
+    if batches is not None:
+        options["trainer.limit_train_batches"] = batches
+    if base in LIMITED_TEST:
+        options |= {f"trainer.limit_{split}_batches": LIMITED_TEST[base] for split in ("val", "test")}
+    return options

@@ -1,0 +1,183 @@
+"""One training of a benchmark, a task with a seed: what became of it, and how it is begun or continued."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.bench.claims import Claim, is_held
+from tasks.errors import UserError
+from tasks.runs.run_folder import RunFolder, write_json
+
+State = Literal["finished", "failed", "running", "interrupted", "open"]
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+# A run is one process on one device, whatever started the benchmark: Lightning must not join the processes to one run.
+LAUNCHERS = re.compile(
+    r"SLURM_\w+|PMI_\w+|OMPI_\w+|TORCHELASTIC_\w+|(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)"
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: the config, the options that the budget and the user add, the seed, and `<root>/<name>`.
+
+    `command` is the module that trains; tests put another one in its place.
+    """
+
+    task: str
+    seed: int
+    config: Path
+    options: tuple[str, ...]
+    root: Path
+    name: str
+    command: str = "tasks.cli"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the run, its log and its claims."""
+        return self.root / self.name
+
+    @property
+    def log(self) -> Path:
+        """What the training printed."""
+        return self.folder / "log.txt"
+
+    def check_same(self) -> None:
+        """Check that what lies in the folder was begun by the same config and options.
+
+        Raises:
+            UserError: If it was not.
+        """
+        asked = self.folder / "asked.json"
+        if asked.is_file() and json.loads(asked.read_text(encoding="utf-8")) != self._asked():
+            raise UserError(
+                f"config and options must be those that {self.folder} was begun with, got others: choose another --root"
+            )
+
+    def state(self) -> State:
+        """Return what became of the run."""
+        if self.results() is not None:
+            return "finished"
+        claims = self.folder / "claims"
+        numbers = [int(path.name) for path in claims.glob("*") if path.name.isdecimal()]
+        if numbers and is_held(claims / str(max(numbers))):
+            return "running"
+        if self._failure.is_file() or any(run.error.is_file() for run in self._runs()):
+            return "failed"
+        return "interrupted" if self._runs() else "open"
+
+    def results(self) -> dict[str, Any] | None:
+        """Return the numbers of the finished run, or `None`."""
+        for run in self._runs():
+            # A run that is begun anew removes its numbers.
+            with suppress(FileNotFoundError):
+                return dict(json.loads(run.results.read_text(encoding="utf-8")))
+        return None
+
+    def act(self, *, retry_failed: bool) -> State:
+        """Begin or continue the run, unless it is finished, failed before, or held by another process.
+
+        Returns:
+            What became of it; `running` if another process holds it.
+        """
+        if self.results() is not None:
+            return "finished"
+        claim = Claim.take(self.folder / "claims")
+        if claim is None:
+            return "running"
+        try:
+            # Finished by another process in the meantime, perhaps.
+            if self.results() is not None:
+                return "finished"
+            failed = self._failure.is_file() or any(run.error.is_file() for run in self._runs())
+            if failed and not retry_failed:
+                return "failed"
+            self._failure.unlink(missing_ok=True)
+            write_json(self.folder / "asked.json", self._asked())
+            code = self._train(claim)
+            if claim.is_lost():
+                return "running"
+            if code == 0 and self.results() is not None:
+                return "finished"
+            if code < 0 or code in (130, 143):
+                # Killed, for memory or by a person: nothing is wrong with the run itself.
+                return "interrupted"
+            write_json(self._failure, {"exit_code": code, "log": self.log.name})
+            return "failed"
+        finally:
+            claim.release()
+
+    def words(self) -> list[str]:
+        """Return the words that begin the run, or continue it where a checkpoint lies."""
+        for run in self._runs():
+            if (last := run.checkpoint("last")).is_file():
+                return ["fit", "--config", str(run.config), "--ckpt_path", str(last)]
+        # One device: several would train one run together.
+        place = [
+            "--trainer.devices=1",
+            "--run.root",
+            str(self.root),
+            "--run.name",
+            self.name,
+            "--seed_everything",
+            str(self.seed),
+        ]
+        return ["fit", "--config", str(self.config), *place, *self.options]
+
+    def reason(self) -> str:
+        """Return the last line that the training printed."""
+        with suppress(OSError):
+            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return ""
+
+    def _train(self, claim: Claim) -> int:
+        # The current folder does not come first, as in the command itself: a user's own tasks.py hides nothing.
+        code = f"import sys; sys.path[0] = {str(CHECKOUT)!r}; from tasks.bench.claimed import main; main()"
+        words = [sys.executable, "-c", code, str(claim.path.resolve()), self.command, *self.words()]
+        environment = {name: value for name, value in os.environ.items() if not LAUNCHERS.fullmatch(name)}
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, env=environment)
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                # Ctrl-C reached the training, too: it keeps its last epoch and ends.
+                process.wait()
+                raise
+
+    def _runs(self) -> list[RunFolder]:
+        folders = [path.parent for path in self.folder.glob("*/config.yaml") if path.parent.name.isdecimal()]
+        return [RunFolder(path) for path in sorted(folders, key=lambda path: -int(path.name))]
+
+    @property
+    def _failure(self) -> Path:
+        return self.folder / "failure.json"
+
+    def _asked(self) -> dict[str, Any]:
+        return {"config": self.config.read_text(encoding="utf-8"), "options": list(self.options), "seed": self.seed}
+
+
+def plan_jobs(
+    configs: dict[str, Path],
+    *,
+    group: str,
+    seeds: Sequence[int],
+    budget: str,
+    options: dict[str, tuple[str, ...]],
+    root: Path,
+    command: str = "tasks.cli",
+) -> list[Job]:
+    """Return every task with every seed: all tasks with the first seed come first, so that a table fills evenly."""
+    return [
+        Job(task, seed, config, options[task], root, f"{group}-{task}-{budget}-seed{seed}", command)
+        for seed in seeds
+        for task, config in configs.items()
+    ]

@@ -1,0 +1,159 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tasks.bench.bench import choose_jobs, run_jobs
+from tasks.bench.budgets import SMALL, choose_options
+from tasks.errors import UserError
+from tasks.shipped import find_configs
+from tests.tasks.command import hyperseq
+
+FAKE = "tests.tasks.bench.fake_fit"
+
+
+@pytest.fixture
+def lra(tmp_path):
+    """A folder of own configs that is named after a group."""
+    (tmp_path / "lra").mkdir()
+    return tmp_path / "lra"
+
+
+def write_config(lra, task, **content):
+    (lra / f"{task}.yaml").write_text(json.dumps(content))
+
+
+def jobs(lra, *tasks, seeds=(0,), **options):
+    options = {"budget": "full", "root": lra.parent / "runs", "command": FAKE} | options
+    return choose_jobs(str(lra), tasks=tasks, seeds=seeds, **options)
+
+
+def run(lra, *tasks, seeds=(0,), budget="full", **options):
+    """Return whether all went well, and what was said."""
+    said, out = [], lra.parent / "out"
+    well = run_jobs(
+        jobs(lra, *tasks, seeds=seeds, budget=budget), group="lra", budget=budget, out=out, say=said.append, **options
+    )
+    return well, said[:-3]
+
+
+def starts(lra):
+    return Counter((lra.parent / "runs/starts").read_text().splitlines())
+
+
+def test_each_task_is_trained_with_each_seed_once_however_often_the_command_is_called(lra):
+    write_config(lra, "listops")
+    write_config(lra, "image")
+    for _ in range(2):
+        assert run(lra, "listops", "image", seeds=(0, 1))[0]
+    assert starts(lra) == {f"lra-{task}-full-seed{seed} begun": 1 for task in ("listops", "image") for seed in (0, 1)}
+
+
+def test_after_a_failed_seed_the_others_go_on_and_it_runs_again_only_when_asked(lra):
+    write_config(lra, "listops", fails=[0])
+    well, said = run(lra, "listops", seeds=(0, 1))
+    folder = lra.parent / "runs/lra-listops-full-seed0"
+    assert not well
+    reason = f"ValueError: loss must be finite, got nan ({folder / 'log.txt'}; --retry-failed runs it again)"
+    assert said[0] == f"listops, seed 0: failed, {reason}"
+    assert said[1] == f"listops, seed 1: finished, {lra.parent / 'runs/lra-listops-full-seed1'}"
+    assert run(lra, "listops", seeds=(0, 1)) == (well, said)
+    assert starts(lra)["lra-listops-full-seed0 begun"] == 1
+    assert not run(lra, "listops", seeds=(0, 1), retry_failed=True)[0]
+    assert starts(lra)["lra-listops-full-seed0 begun"] == 2
+
+
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint(lra):
+    write_config(lra, "listops", killed=[0])
+    well, (said,) = run(lra, "listops")
+    assert not well and said.startswith("listops, seed 0: interrupted, the same command continues it")
+    assert run(lra, "listops")[0]
+    assert starts(lra) == {"lra-listops-full-seed0 begun": 1, "lra-listops-full-seed0 resumed": 1}
+
+
+def test_processes_that_share_a_folder_do_no_run_twice(lra):
+    write_config(lra, "listops", seconds=0.2)
+    threads = [threading.Thread(target=run, args=(lra, "listops"), kwargs={"seeds": (0, 1, 2)}) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert run(lra, "listops", seeds=(0, 1, 2))[0]
+    assert starts(lra) == {f"lra-listops-full-seed{seed} begun": 1 for seed in (0, 1, 2)}
+
+
+def test_a_training_outlives_the_kill_of_the_command_and_is_not_begun_again(lra):
+    write_config(lra, "listops", seconds=1.0)
+    code = (
+        "import sys; from pathlib import Path; from tests.tasks.bench.test_bench import jobs\n"
+        "jobs(Path(sys.argv[1]), 'listops')[0].act(retry_failed=False)"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", code, str(lra)], cwd=Path(__file__).parents[3])
+    while not (lra.parent / "runs/starts").exists():
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (job,) = jobs(lra, "listops")
+    assert (job.state(), job.act(retry_failed=False)) == ("running", "running")
+    while job.state() == "running":
+        time.sleep(0.02)
+    assert (job.state(), job.act(retry_failed=False)) == ("finished", "finished")
+    assert starts(lra) == {"lra-listops-full-seed0 begun": 1}
+
+
+def test_what_began_with_another_config_is_refused(lra):
+    write_config(lra, "listops")
+    run(lra, "listops")
+    write_config(lra, "listops", source="generated")
+    folder = lra.parent / "runs/lra-listops-full-seed0"
+    with pytest.raises(
+        UserError, match="^config and options must be those that .*, got others: choose another --root$"
+    ):
+        jobs(lra, "listops")
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("group", "words", "told"),
+    [
+        ("lar", ("--tasks", "listops"), "GROUP must be one of images, lra, series, speech, or a folder of configs, got lar"),
+        ("images", ("--tasks", "digit"), "tasks must be among .*digits.*, got digit"),
+        ("lra", ("--tasks", "listops", "--seeds", "1", "1"), "seeds must be different ones, at least one, got 1, 1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_answered_in_one_line(group, words, told):
+    answer = hyperseq("bench", group, *words)
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert re.fullmatch(f"hyperseq: error: {told}", line)
+
+
+def test_a_small_budget_is_stated_for_every_shipped_config_and_for_no_other():
+    for name in find_configs():
+        assert choose_options("small", group=name.split("/")[0], task=name.split("/")[1])["trainer.max_epochs"] > 0
+    assert set(SMALL) <= set(find_configs())
+    with pytest.raises(UserError, match="^budget must be full where no small one is stated, got small for lra/mine$"):
+        choose_options("small", group="lra", task="mine")
+
+
+def test_the_words_of_a_run_are_those_of_fit(lra):
+    write_config(lra, "listops")
+    (job,) = jobs(lra, "listops", seeds=(3,), budget="small", options=["--trainer.accelerator=cpu"])
+    root = str(lra.parent / "runs")
+    place = ["--run.root", root, "--run.name", "lra-listops-small-seed3", "--seed_everything", "3"]
+    cut = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=200", "--trainer.accelerator=cpu"]
+    assert job.words() == ["fit", "--config", str(lra / "listops.yaml"), "--trainer.devices=1", *place, *cut]
+
+
+def test_show_tells_the_state_and_trains_nothing(tmp_path):
+    answer = hyperseq("bench", "images", "--tasks", "digits", "--seeds", "0", "1", "--root", str(tmp_path), "--show")
+    assert (answer.code, answer.out) == (0, "digits, seed 0: open, not begun\ndigits, seed 1: open, not begun\n")
+    assert list(tmp_path.iterdir()) == []
