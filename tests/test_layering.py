@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "tasks.training": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs"},
     "tasks.results": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
     "tasks.estimators": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
-    "tasks.bench": {"hyperseq", *TASK_LEAVES, "tasks.shipped", "tasks.runs", "tasks.results"},
+    "tasks.bench": {*TASK_LEAVES, "tasks.shipped", "tasks.runs", "tasks.results"},
     "tasks.cli": {"hyperseq", "tasks"},
     "tasks.*": set(),
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},

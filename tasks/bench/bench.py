@@ -111,7 +111,7 @@ def describe_job(job: Job, state: State) -> str:
     told = {
         "finished": str(job.folder),
         "failed": f"{job.reason()} ({job.log}; --retry-failed runs it again)",
-        "running": "by another process",
+        "running": "by another process; with --wait the command stays until it ends",
         "interrupted": f"the same command continues it ({job.log})",
         "open": "not begun",
     }

@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
 from tasks.bench.bench import choose_jobs, run_jobs
 from tasks.bench.budgets import SMALL, choose_options
@@ -17,6 +19,7 @@ from tasks.errors import UserError
 from tasks.shipped import find_configs
 from tests.tasks.command import hyperseq
 
+ROOT = Path(__file__).parents[3]
 FAKE = "tests.tasks.bench.fake_fit"
 
 
@@ -96,7 +99,7 @@ def test_a_training_outlives_the_kill_of_the_command_and_is_not_begun_again(lra)
         "import sys; from pathlib import Path; from tests.tasks.bench.test_bench import jobs\n"
         "jobs(Path(sys.argv[1]), 'listops')[0].act(retry_failed=False)"
     )
-    killed = subprocess.Popen([sys.executable, "-c", code, str(lra)], cwd=Path(__file__).parents[3])
+    killed = subprocess.Popen([sys.executable, "-c", code, str(lra)], cwd=ROOT)
     while not (lra.parent / "runs/starts").exists():
         time.sleep(0.02)
     os.kill(killed.pid, signal.SIGKILL)
@@ -124,7 +127,7 @@ def test_what_began_with_another_config_is_refused(lra):
 @pytest.mark.parametrize(
     ("group", "words", "told"),
     [
-        ("lar", ("--tasks", "listops"), "GROUP must be one of images, lra, series, speech, or a folder of configs, got lar"),
+        ("lar", ("--tasks", "image"), "GROUP must be one of images, lra, series, speech, or a folder .*, got lar"),
         ("images", ("--tasks", "digit"), "tasks must be among .*digits.*, got digit"),
         ("lra", ("--tasks", "listops", "--seeds", "1", "1"), "seeds must be different ones, at least one, got 1, 1"),
     ],
@@ -151,6 +154,23 @@ def test_the_words_of_a_run_are_those_of_fit(lra):
     place = ["--run.root", root, "--run.name", "lra-listops-small-seed3", "--seed_everything", "3"]
     cut = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=200", "--trainer.accelerator=cpu"]
     assert job.words() == ["fit", "--config", str(lra / "listops.yaml"), "--trainer.devices=1", *place, *cut]
+
+
+def test_the_own_layer_and_config_of_the_document_are_taken(lra, monkeypatch):
+    text = (ROOT / "docs/benchmark-your-model.md").read_text()
+    (layer,) = re.findall(r"```python\n# my/lra/my_layers.py\n(.*?)```", text, flags=re.DOTALL)
+    (config,) = re.findall(r"```yaml\n# my/lra/listops_mine.yaml\n(.*?)```", text, flags=re.DOTALL)
+    (lra / "my_layers.py").write_text(layer)
+    (lra / "listops_mine.yaml").write_text(config)
+    monkeypatch.syspath_prepend(lra)
+    (job,) = jobs(lra, "listops_mine", budget="small")
+    layer = __import__("my_layers").GatedConvolution(6, taps=3)
+    assert layer(torch.ones(2, 5, 6)).shape == (2, 5, 6)
+    answer = hyperseq(*job.words(), "--print_config")
+    assert answer.code == 0
+    assert yaml.safe_load(answer.out)["model"]["backbone"]["init_args"]["layer"]["class_path"].endswith(
+        "GatedConvolution"
+    )
 
 
 def test_show_tells_the_state_and_trains_nothing(tmp_path):

@@ -43,6 +43,20 @@ def test_the_claim_of_a_process_of_this_machine_that_was_killed_is_free_at_once(
     assert Claim.take(tmp_path) is not None
 
 
+def test_the_claim_of_a_process_that_ended_and_whose_parent_never_asked_is_free(tmp_path):
+    code = "import sys; from tasks.bench.claims import *; Claim.take(Path(sys.argv[1])); print(flush=True); input()"
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert Claim.take(tmp_path) is None
+        process.kill()
+        process.stdout.read()
+        deadline = time.monotonic() + 5
+        while Claim.take(tmp_path) is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (tmp_path / "2").exists() and process.returncode is None
+
+
 @pytest.mark.parametrize(("age", "held"), [(290, True), (310, False)])
 def test_the_claim_of_another_machine_is_free_after_five_minutes_without_a_heartbeat(tmp_path, age, held):
     claim = Claim.take(tmp_path)
