@@ -89,6 +89,7 @@ PUBLIC_NAMES = {
         "LocalHyperZZW",
         "RecursiveGatedUnit",
         "SFNEBlock",
+        "SequenceBlock",
         "SequenceMixer",
         "SlowNetwork",
         "TokenEmbedding",

@@ -4,6 +4,7 @@ from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
 from hyperseq.nn.interactions import HyperChannelInteraction, HyperInteraction
 from hyperseq.nn.recursive_gated_unit import RecursiveGatedUnit
+from hyperseq.nn.sequence_block import SequenceBlock
 from hyperseq.nn.sequence_mixer import SequenceMixer
 from hyperseq.nn.sfne_block import SFNEBlock
 from hyperseq.nn.slow_network import SlowNetwork
@@ -22,6 +23,7 @@ __all__ = [
     "LocalHyperZZW",
     "RecursiveGatedUnit",
     "SFNEBlock",
+    "SequenceBlock",
     "SequenceMixer",
     "SlowNetwork",
     "TokenEmbedding",

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from typing_extensions import Unpack
 
-from hyperseq._checks import check_choice, check_count, check_floating, check_positive
+from hyperseq._checks import check_choice, check_count, check_positive
 from hyperseq.functional import global_hyperzzw, mix_channels
 from hyperseq.functional._convolution import check_exact, convolve_in_blocks, convolve_shared
-from hyperseq.functional._numerics import at_least_float32, has_values
+from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.streaming import ConvolutionState, WindowState, stream_convolution, stream_window
+from hyperseq.nn._foreign_models import as_lengths, channels_first, mark_kept
 from hyperseq.nn._options import SlowNetworkOptions, spell_out_options
 from hyperseq.nn.hyperzzw import LocalHyperZZW
 from hyperseq.nn.slow_network import SlowNetwork
@@ -130,7 +131,8 @@ class SequenceMixer(nn.Module):
         )
         self.reset_parameters()
         self.to(device=device, dtype=dtype)
-        self._mark_parameters()
+        kept = [self.short_bias, self.output_bias, self.context_bias, self.log_time]
+        mark_kept([*self.slow_network.parameters(), *self.local_operator.parameters(), *kept])
 
     @property
     def _mode(self) -> str:
@@ -152,13 +154,6 @@ class SequenceMixer(nn.Module):
             with torch.no_grad():
                 times = torch.linspace(shortest, longest, self.d_model)
                 self.log_time.copy_(times[torch.randperm(self.d_model)])
-
-    def _mark_parameters(self) -> None:
-        """Mark, for trainers of Mamba's or timm's kind, what must not decay or be drawn again."""
-        kept = [self.short_bias, self.output_bias, self.context_bias, self.log_time]
-        for parameter in [*self.slow_network.parameters(), *self.local_operator.parameters(), *kept]:
-            if parameter is not None:
-                parameter._no_weight_decay = parameter._no_reinit = True  # type: ignore[attr-defined]
 
     def kernel(self, size: int | None = None, *, rate: float = 1.0, start: float = 0.0) -> Tensor:
         """Generate the global hyper-kernel K.
@@ -203,11 +198,7 @@ class SequenceMixer(nn.Module):
         """
         x = self._channels_first(x)
         check_positive(rate, name="rate")
-        if mask is not None:
-            if lengths is not None:
-                raise ValueError("mask must be None beside lengths, got both")
-            lengths = _lengths_of(mask, x)
-        padding = as_padding(lengths, x)
+        padding = as_padding(as_lengths(lengths, mask, x), x)
         reach = self.short_kernel_size - 1
         margins = (reach, 0) if self.causal else (reach // 2, reach // 2)
         windowed = self._project_windows(pad(mask_padding(x, padding), margins))
@@ -310,25 +301,4 @@ class SequenceMixer(nn.Module):
         return mix_channels(x, self.output_weight.to(x.dtype), self.output_bias.to(x.dtype))
 
     def _channels_first(self, x: Tensor) -> Tensor:
-        """Check the input, and view it as ``(B, D, L)``."""
-        if not isinstance(x, Tensor):
-            raise ValueError(
-                f"x must be a torch.Tensor (torch.nn.utils.rnn.pad_packed_sequence unpacks), got {type(x).__name__}"
-            )
-        layout, axis = ("(batch, channels, length)", 1) if self.transposed else ("(batch, length, channels)", 2)
-        if x.dim() != 3 or 0 in x.shape or x.shape[axis] != self.d_model:
-            raise ValueError(f"x must be {layout} with {self.d_model} channels, got shape {tuple(x.shape)}")
-        check_floating(x, name="x")
-        return x if self.transposed else x.mT
-
-
-def _lengths_of(mask: Tensor, x: Tensor) -> Tensor:
-    """Count the real positions of each sample, which must come first."""
-    expected = (x.shape[0], x.shape[-1])
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) != expected:
-        found = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise ValueError(f"mask must be booleans of shape {expected}, True at real positions, got {found}")
-    lengths = mask.sum(1)
-    if has_values(mask) and not torch.equal(mask, torch.arange(mask.shape[1], device=mask.device) < lengths[:, None]):
-        raise ValueError("mask must be True first and False behind: move the padding to the right, got another order")
-    return lengths
+        return channels_first(x, self.d_model, transposed=self.transposed)

@@ -20,6 +20,7 @@ from hyperseq.nn import (
     InstanceStandardization,
     LocalHyperZZW,
     RecursiveGatedUnit,
+    SequenceBlock,
     SequenceMixer,
     SFNEBlock,
     SlowNetwork,
@@ -206,6 +207,9 @@ LAYERS = {
     ),
     "SequenceMixer-1d-causal-exact": Layer(
         lambda: SequenceMixer(4, l_max=8, causal=True, exact=True, transposed=True, **SLOW), causal=True
+    ),
+    "SequenceBlock-1d-causal": Layer(
+        lambda: SequenceBlock(4, l_max=8, causal=True, transposed=True, **BLOCK), causal=True
     ),
     "ResidualStack-1d-mixer": Layer(
         lambda: ResidualStack(4, layer=partial(SequenceMixer, l_max=8, **SLOW), depth=1, d_model=6, mlp="none")

@@ -294,7 +294,7 @@ def half_error(name):
         return 24
     if name == "GlobalHyperZZW-1d-product":
         return 4  # nothing averages the rounded weights of the slow network
-    return 12 if name.startswith(("SFNEBlock", "ResidualStack")) else 3
+    return 12 if name.startswith(("SFNEBlock", "SequenceBlock", "ResidualStack")) else 3
 
 
 @over_all

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*should not be instantiated:Dep
 
 SIZES = (8, 7, 12, 5, 30)
 # Each takes seconds, so one stack and one block stand for all. The export tests take more of them.
-LAYERS_ALONE = [n for n in PADDED if not n.startswith(("SFNEBlock", "Terminator", "ResidualStack"))]
+LAYERS_ALONE = [n for n in PADDED if not n.startswith(("SFNEBlock", "SequenceBlock", "Terminator", "ResidualStack"))]
 COMPILED = [*LAYERS_ALONE, "ResidualStack-1d-gated", "SFNEBlock-1d"]
 
 
