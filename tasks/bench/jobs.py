@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tasks.bench.claimed import MEMORY
 from tasks.bench.claims import Claim, is_held
 from tasks.errors import UserError
 from tasks.runs.run_folder import RunFolder, write_json
@@ -79,7 +80,7 @@ class Job:
         for run in self._runs():
             # A run that is begun anew removes its numbers.
             with suppress(FileNotFoundError):
-                return dict(json.loads(run.results.read_text(encoding="utf-8")))
+                return {**json.loads(run.results.read_text(encoding="utf-8")), "memory": self._memory()}
         return None
 
     def act(self, *, retry_failed: bool) -> State:
@@ -152,6 +153,12 @@ class Job:
                 # Ctrl-C reached the training, too: it keeps its last epoch and ends.
                 process.wait()
                 raise
+
+    def _memory(self) -> dict[str, int]:
+        # Missing or half written where the process was killed.
+        with suppress(OSError, ValueError):
+            return dict(json.loads((self.folder / MEMORY).read_text(encoding="utf-8")))
+        return {}
 
     def _runs(self) -> list[RunFolder]:
         folders = [path.parent for path in self.folder.glob("*/config.yaml") if path.parent.name.isdecimal()]

@@ -16,7 +16,7 @@ from tasks.results.summary import SELECTED_ON_TEST, Summary, distinct, mark, met
 from tasks.runs.run_folder import write_text
 
 OURS = "hyperseq"
-DETAILS = ("task", "test", "n", "seeds", "data", "parameters", "seconds", "samples/s", "tokens/s")
+DETAILS = ("task", "test", "n", "seeds", "data", "parameters", "seconds", "samples/s", "tokens/s", "memory")
 GENERATED = "(generated): the data are drawn by the project; such a score is no result on the published files."
 
 Run = dict[str, Any]
@@ -63,7 +63,9 @@ def format_text(runs: dict[str, list[Run]], published: Published, *, budget: Bud
         parts += [f"({word}): {meaning}." for word, meaning in MARKS.items() if word in shown]
         parts += published.notes
     parts.append(to_table(list(DETAILS), [list(_details(task, each)) for task, each in runs.items()]))
-    parts.append("Seconds are those of one training with its validations, on the machine that ran it.")
+    parts.append(
+        "Seconds are those of one training with its validations, on the machine that ran it. Memory is the peak."
+    )
     every = [run for each in runs.values() for run in each]
     if any(run.get("source") == "generated" for run in every):
         parts.append(GENERATED)
@@ -154,6 +156,16 @@ def _details(task: str, runs: list[Run]) -> Iterator[str]:
     yield f"{mean(rates):,.0f}" if rates else ""
     tokens = [rate for run in done if (rate := tokens_per_second(run))]
     yield f"{mean(tokens):,.0f}" if tokens else ""
+    yield _describe_memory(done)
+
+
+def _describe_memory(runs: list[Run]) -> str:
+    """Show the largest memory of the runs, that of the accelerator where there was one."""
+    peaks = [run.get("memory", {}) for run in runs]
+    for kind, name in (("device", "accelerator"), ("process", "process")):
+        if largest := max((peak.get(kind, 0) for peak in peaks), default=0):
+            return f"{largest / 2**30:.2f} GiB {name}"
+    return ""
 
 
 def _describe_data(run: Run) -> str:

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,15 @@ def test_a_heartbeat_keeps_the_claim(tmp_path):
         while not is_held(claim.path) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert is_held(claim.path)
+
+
+def test_a_training_whose_claim_was_taken_over_before_it_began_does_not_begin(tmp_path):
+    claim = Claim.take(tmp_path)
+    claim.release()
+    Claim.take(tmp_path)
+    words = [sys.executable, "-m", "tasks.bench.claimed", str(claim.path), "this", "fails"]
+    answer = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert (answer.returncode, answer.stderr) == (1, "")
 
 
 def test_a_process_whose_claim_was_taken_over_is_told(tmp_path):

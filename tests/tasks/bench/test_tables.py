@@ -27,12 +27,12 @@ def result(seed, accuracy, data="tasks.images.pathfinder.Pathfinder", **told):
 
 RUNS = {
     "listops": [
-        result(0, 0.41, data="tasks.lra.listops.ListOps", source="generated"),
-        result(1, 0.43, data="tasks.lra.listops.ListOps", source="generated"),
+        result(0, 0.41, data="tasks.lra.listops.ListOps", source="generated", memory={"process": 2**30}),
+        result(1, 0.43, data="tasks.lra.listops.ListOps", source="generated", memory={"process": 3 * 2**29}),
         {"seed": 2, "state": "failed"},
     ],
     "pathx": [{"seed": 0, "state": "failed"}],
-    "pathx_gru": [result(0, 0.5, selected_on="test")],
+    "pathx_gru": [result(0, 0.5, selected_on="test", memory={"process": 2**30, "device": 2**28})],
 }
 
 MARKDOWN = """\
@@ -51,13 +51,13 @@ Test accuracy in percent, mean ± standard deviation over the seeds. × stands f
 
 A caveat of 5%.
 
-| task | test | n | seeds | data | parameters | seconds | samples/s | tokens/s |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| listops | 42.00 ± 1.41% (generated) | 500 | 0, 1, 2 failed | generated | 1,234 | 20 | 50 |  |
-| pathx | failed |  | 0 failed |  |  |  |  |  |
-| pathx_gru | 50.00%* | 500 | 0 |  | 1,234 | 20 | 50 | 50,688 |
+| task | test | n | seeds | data | parameters | seconds | samples/s | tokens/s | memory |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| listops | 42.00 ± 1.41% (generated) | 500 | 0, 1, 2 failed | generated | 1,234 | 20 | 50 |  | 1.50 GiB process |
+| pathx | failed |  | 0 failed |  |  |  |  |  |  |
+| pathx_gru | 50.00%* | 500 | 0 |  | 1,234 | 20 | 50 | 50,688 | 0.25 GiB accelerator |
 
-Seconds are those of one training with its validations, on the machine that ran it.
+Seconds are those of one training with its validations, on the machine that ran it. Memory is the peak.
 
 (generated): the data are drawn by the project; such a score is no result on the published files.
 
@@ -80,7 +80,7 @@ def test_a_run_that_is_open_has_not_failed():
     text = format_text({"pathx": [{"seed": 0, "state": "open"}]}, PUBLISHED, budget="small", latex=False)
     assert NOTES["small"] in text
     assert "| hyperseq | – | – | – | these runs |" in text
-    assert "| pathx | – |  | 0 open |  |  |  |  |  |" in text
+    assert "| pathx | – |  | 0 open |  |  |  |  |  |  |" in text
 
 
 def test_a_group_without_published_results_has_the_table_of_tasks_alone():
@@ -156,6 +156,7 @@ def test_the_tables_lie_in_the_folder_and_json_holds_the_numbers(tmp_path):
     listops = told["tasks"]["listops"]
     assert (listops["mean"], listops["unfinished"], listops["metric"]) == (0.505, {"2": "failed"}, "accuracy")
     assert listops["std"] == pytest.approx(0.00707, abs=1e-5)
+    assert all(run["memory"]["process"] > 2**20 for run in listops["runs"][:2])
     assert [run["parameters"] for run in listops["runs"][:2]] == [1234, 1234]
     assert told["ours"] == [{"model": "hyperseq", "listops": "50.50 ± 0.71", "source": "these runs"}]
     assert any(row["model"] == "S5" for row in told["published"])
