@@ -140,7 +140,7 @@ def imported(*folders):
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("hyperseq", ()),
+        ("hyperseq", ("pretrained",)),
         ("tasks", ("train", "onnx")),
         ("tasks/speech", ("train", "audio")),
         ("benchmarks", ("train",)),

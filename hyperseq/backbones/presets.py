@@ -6,7 +6,7 @@ from torch import nn
 
 from hyperseq._checks import as_size
 from hyperseq.backbones.terminator import Terminator
-from hyperseq.nn._options import BlockMode, BlockStatistics, KernelPer
+from hyperseq.nn._options import BlockMode, BlockStatistics, KernelPer, remember_options
 
 
 class TerminatorCIFAR(Terminator):
@@ -37,6 +37,7 @@ class TerminatorCIFAR(Terminator):
         (3, 12, 36, 72, 144, 288)
     """
 
+    @remember_options
     def __init__(
         self,
         num_spatial_dims: int = 2,

@@ -10,7 +10,7 @@ from hyperseq._checks import as_size
 from hyperseq.backbones._stem import StemmedBackbone
 from hyperseq.functional.padding import Padding
 from hyperseq.nn import SFNEBlock
-from hyperseq.nn._options import BlockOptions, spell_out_options
+from hyperseq.nn._options import BlockOptions, remember_options, spell_out_options
 
 
 class Terminator(StemmedBackbone):
@@ -56,6 +56,7 @@ class Terminator(StemmedBackbone):
         torch.Size([2, 32, 100])
     """
 
+    @remember_options
     @spell_out_options(SFNEBlock)
     def __init__(
         self,

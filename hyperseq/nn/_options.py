@@ -1,10 +1,12 @@
 """Options that several classes take, typed once: `TypedDict`s for ``**options: Unpack[...]``."""
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 import torch
+from torch import nn
 
 Mode = Literal["circular", "causal", "matmul", "product"]
 BlockMode = Literal["circular", "matmul", "product"]
@@ -76,3 +78,29 @@ def spell_out_options(source: type) -> Callable[[Init], Init]:
         return init
 
     return decorate
+
+
+def remember_options(init: Init) -> Init:
+    """Let a module keep what its constructor was called with, defaults included, for `options_of`.
+
+    A subclass that has a constructor of its own keeps its own options. A module among the options is kept as the name
+    of its class, ``{"given": name}``.
+    """
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def init_and_remember(self: nn.Module, *args: Any, **options: Any) -> None:
+        init(self, *args, **options)
+        bound = signature.bind(self, *args, **options)
+        bound.apply_defaults()
+        _, *given = bound.arguments.items()
+        self._options = {  # type: ignore[assignment]
+            name: {"given": type(value).__name__} if isinstance(value, nn.Module) else value for name, value in given
+        }
+
+    return init_and_remember  # type: ignore[return-value]
+
+
+def options_of(module: nn.Module) -> dict[str, Any]:
+    """Return what the constructor of a module was called with (see `remember_options`)."""
+    return dict(module._options)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 from hyperseq._checks import as_size, check_count
 from hyperseq.functional.padding import Padding
 from hyperseq.nn._foreign_models import as_lengths, channels_first, mark_kept
-from hyperseq.nn._options import BlockOptions, spell_out_options
+from hyperseq.nn._options import BlockOptions, remember_options, spell_out_options
 from hyperseq.nn.sfne_block import SFNEBlock
 from hyperseq.nn.slow_network import SlowNetwork
 
@@ -53,6 +53,7 @@ class SequenceBlock(nn.Module):
         torch.Size([2, 100, 8])
     """
 
+    @remember_options
     @spell_out_options(SFNEBlock)
     def __init__(
         self,

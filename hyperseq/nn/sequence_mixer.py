@@ -16,7 +16,7 @@ from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.streaming import ConvolutionState, WindowState, stream_convolution, stream_window
 from hyperseq.nn._foreign_models import as_lengths, channels_first, mark_kept
-from hyperseq.nn._options import SlowNetworkOptions, spell_out_options
+from hyperseq.nn._options import SlowNetworkOptions, remember_options, spell_out_options
 from hyperseq.nn.hyperzzw import LocalHyperZZW
 from hyperseq.nn.slow_network import SlowNetwork
 
@@ -91,6 +91,7 @@ class SequenceMixer(nn.Module):
         torch.Size([2, 100, 8])
     """
 
+    @remember_options
     @spell_out_options(SlowNetwork)
     def __init__(
         self,
