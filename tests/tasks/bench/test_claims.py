@@ -9,6 +9,8 @@ import pytest
 
 from tasks.bench.claims import Claim, is_held
 
+ROOT = Path(__file__).parents[3]
+
 
 def set_age(claim, seconds):
     then = time.time() - seconds
@@ -31,7 +33,9 @@ def test_of_many_processes_one_gets_the_claim(tmp_path):
         "import sys; from tasks.bench.claims import *; c = Claim.take(Path(sys.argv[1])); print(c is not None); input()"
     )
     words = [sys.executable, "-c", code, str(tmp_path)]
-    processes = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    processes = [
+        subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
     answers = [process.stdout.readline().strip() for process in processes]
     for process in processes:
         process.communicate("\n")
@@ -40,14 +44,14 @@ def test_of_many_processes_one_gets_the_claim(tmp_path):
 
 def test_the_claim_of_a_process_of_this_machine_that_was_killed_is_free_at_once(tmp_path):
     code = "import sys; from tasks.bench.claims import *; Claim.take(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == -9
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT).returncode == -9
     assert Claim.take(tmp_path) is not None
 
 
 def test_the_claim_of_a_process_that_ended_and_whose_parent_never_asked_is_free(tmp_path):
     code = "import sys; from tasks.bench.claims import *; Claim.take(Path(sys.argv[1])); print(flush=True); input()"
     words = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         assert Claim.take(tmp_path) is None
         process.kill()
@@ -96,7 +100,7 @@ def test_a_training_whose_claim_was_taken_over_before_it_began_does_not_begin(tm
     claim.release()
     Claim.take(tmp_path)
     words = [sys.executable, "-m", "tasks.bench.claimed", str(claim.path), "this", "fails"]
-    answer = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    answer = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert (answer.returncode, answer.stderr) == (1, "")
 
 
