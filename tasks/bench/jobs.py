@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +144,7 @@ class Job:
         # The current folder does not come first, as in the command itself: a user's own tasks.py hides nothing.
         code = f"import sys; sys.path[0] = {str(CHECKOUT)!r}; from tasks.bench.claimed import main; main()"
         words = [sys.executable, "-c", code, str(claim.path.resolve()), self.command, *self.words()]
-        environment = {name: value for name, value in os.environ.items() if not LAUNCHERS.fullmatch(name)}
+        environment = choose_environment(os.environ)
         with self.log.open("ab") as log:
             process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, env=environment)
             try:
@@ -188,3 +188,25 @@ def plan_jobs(
         for seed in seeds
         for task, config in configs.items()
     ]
+
+
+def choose_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a training: that of the benchmark, without what a launcher says of other processes.
+
+    Under torchrun each process of a machine gets the GPU of its local rank.
+
+    Raises:
+        UserError: If there are fewer visible devices than local ranks.
+
+    Example:
+        >>> choose_environment({"RANK": "5", "LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "4,7", "SLURM_NTASKS": "8"})
+        {'CUDA_VISIBLE_DEVICES': '7'}
+    """
+    environment = {name: value for name, value in outer.items() if not LAUNCHERS.fullmatch(name)}
+    if (rank := outer.get("LOCAL_RANK")) is not None:
+        visible = outer.get("CUDA_VISIBLE_DEVICES")
+        devices = visible.split(",") if visible else None
+        if devices and int(rank) >= len(devices):
+            raise UserError(f"LOCAL_RANK must be below the {len(devices)} visible devices, got {rank}")
+        environment["CUDA_VISIBLE_DEVICES"] = devices[int(rank)] if devices else rank
+    return environment

@@ -10,11 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from tasks.bench.bench import choose_jobs, run_jobs
 from tasks.bench.budgets import SMALL, choose_options
+from tasks.bench.jobs import choose_environment
 from tasks.errors import UserError
 from tasks.shipped import find_configs
 from tests.tasks.command import hyperseq
@@ -112,6 +112,22 @@ def test_a_training_outlives_the_kill_of_the_command_and_is_not_begun_again(lra)
     assert starts(lra) == {"lra-listops-full-seed0 begun": 1}
 
 
+def test_a_run_does_not_join_the_processes_of_a_launcher(lra, monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "SLURM_NTASKS"):
+        monkeypatch.setenv(name, "2")
+    write_config(lra, "listops")
+    assert run(lra, "listops")[0]
+    (job,) = jobs(lra, "listops")
+    assert job.results()["launched"] == []
+
+
+def test_under_torchrun_each_process_of_a_machine_has_a_device_of_its_own():
+    assert choose_environment({"LOCAL_RANK": "1"}) == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert choose_environment({"CUDA_VISIBLE_DEVICES": "4,7"}) == {"CUDA_VISIBLE_DEVICES": "4,7"}
+    with pytest.raises(UserError, match="^LOCAL_RANK must be below the 2 visible devices, got 2$"):
+        choose_environment({"LOCAL_RANK": "2", "CUDA_VISIBLE_DEVICES": "4,7"})
+
+
 def test_what_began_with_another_config_is_refused(lra):
     write_config(lra, "listops")
     run(lra, "listops")
@@ -164,6 +180,8 @@ def test_the_own_layer_and_config_of_the_document_are_taken(lra, monkeypatch):
     (lra / "listops_mine.yaml").write_text(config)
     monkeypatch.syspath_prepend(lra)
     (job,) = jobs(lra, "listops_mine", budget="small")
+    import torch  # not above: a process of another test imports this file, and torch takes seconds
+
     layer = __import__("my_layers").GatedConvolution(6, taps=3)
     assert layer(torch.ones(2, 5, 6)).shape == (2, 5, 6)
     answer = hyperseq(*job.words(), "--print_config")
