@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
@@ -9,8 +10,9 @@ from hyperseq._axes import crop, spatial_size
 from hyperseq._checks import as_size
 from hyperseq.backbones._stem import StemmedBackbone
 from hyperseq.functional.padding import Padding
-from hyperseq.nn import SFNEBlock
+from hyperseq.nn import ChannelMixing, SFNEBlock, TokenEmbedding
 from hyperseq.nn._options import BlockOptions, remember_options, spell_out_options
+from hyperseq.nn.sfne_block import BlockState
 
 
 class Terminator(StemmedBackbone):
@@ -144,6 +146,43 @@ class Terminator(StemmedBackbone):
             if self.concatenate_earlier:
                 outputs.append(features)
         return features
+
+    def initial_state(self, batch_size: int) -> list[BlockState]:
+        """Return the empty histories of the blocks for ``batch_size`` sequences, for the weights as they are."""
+        if not isinstance(self.stem, (ChannelMixing, nn.Identity, TokenEmbedding)):
+            raise ValueError(
+                "stem must act on each position alone (None, torch.nn.Identity or TokenEmbedding) for a network that "
+                f"takes a sequence in pieces, got {type(self.stem).__name__}"
+            )
+        return [block.initial_state(batch_size) for block in self._sfne_blocks()]
+
+    @torch.no_grad()
+    def prefill(self, x: Tensor, state: list[BlockState] | None = None) -> tuple[Tensor, list[BlockState]]:
+        """Take the next positions of a sequence, the first ones if there is no state yet (``causal`` only).
+
+        Args:
+            x: ``(B, in_channels, n)``, or ids ``(B, n)`` for a `hyperseq.nn.TokenEmbedding`.
+            state: What the last call returned, which this call changes; None: the sequence begins.
+
+        Returns:
+            The features ``(B, channels[-1], n)`` that `forward` gives in evaluation at these positions of the whole
+            sequence, without gradient, and the state.
+
+        Raises:
+            ValueError: If the network is not causal, its stem reads several positions, or a tensor does not fit.
+        """
+        features, _ = self._embed(x, None)
+        state = self.initial_state(features.shape[0]) if state is None else state
+        outputs: list[Tensor] = []
+        for block, past in zip(self._sfne_blocks(), state, strict=True):
+            features, _ = block.prefill(features, past, earlier=outputs if self.concatenate_earlier else ())
+            outputs.append(features)
+        return features, state
+
+    def step(self, x: Tensor, state: list[BlockState]) -> tuple[Tensor, list[BlockState]]:
+        """Take one position ``(B, in_channels)``, or ids ``(B,)``; return its features and the changed state."""
+        features, state = self.prefill(x.unsqueeze(-1), state)
+        return features.squeeze(-1), state
 
     def extra_repr(self) -> str:
         """Describe the network in a printed model."""

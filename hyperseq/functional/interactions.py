@@ -44,10 +44,8 @@ def hyper_channel_interaction(
     values = x if values is None else values
     check_same_batch(values, x, name="values", like_name="x")
     padding = as_padding(lengths, x)
-    # Squares of float16 overflow above 256.
-    mean = at_least_float32(_mean_over_space(x, padding, causal=causal))
-    score = torch.sigmoid(mean.square() * over_space(hyper_kernel, x))
-    return mask_padding(values, padding) * score.to(values.dtype)
+    mean = _mean_over_space(x, padding, causal=causal)
+    return weigh_by_channel_score(mask_padding(values, padding), mean, hyper_kernel)
 
 
 def hyper_interaction(
@@ -90,8 +88,24 @@ def hyper_interaction(
     check_same_size(spatial_kernel, x[:, :1], name="spatial_kernel", like_name="the mean of high_level over channels")
     padding = as_padding(lengths, x)
     high_level = mask_padding(high_level, padding)
+    mean = _mean_over_space(high_level, padding, causal=causal)
+    x = mask_padding(x, padding)
+    return weigh_by_both_scores(x, high_level, mean, channel_kernel, spatial_kernel, causal=causal)
+
+
+def weigh_by_channel_score(values: Tensor, mean: Tensor, hyper_kernel: Tensor) -> Tensor:
+    """Weigh ``(B, C, *S)`` by the score of the mean over space, ``(B, C, *1)`` or, of the past, ``(B, C, S)``."""
     # Squares of float16 overflow above 256.
-    mean = at_least_float32(_mean_over_space(high_level, padding, causal=causal))
+    score = torch.sigmoid(at_least_float32(mean).square() * over_space(hyper_kernel, values))
+    return values * score.to(values.dtype)
+
+
+def weigh_by_both_scores(
+    x: Tensor, high_level: Tensor, mean: Tensor, channel_kernel: Tensor, spatial_kernel: Tensor, *, causal: bool
+) -> Tensor:
+    """Weigh X by the scores of Y, whose mean over space is ``(B, C, *1)`` or, if causal, ``(B, C, S)``."""
+    # Squares of float16 overflow above 256.
+    mean = at_least_float32(mean)
     channel_score = mean.square() * over_space(channel_kernel, x)
     total = high_level.sum(1, keepdim=True, dtype=channel_score.dtype)
     spatial_score = (total / x.shape[1]).square() * spatial_kernel
@@ -102,7 +116,7 @@ def hyper_interaction(
         with torch.autocast(x.device.type, enabled=False):
             product = torch.matmul(channel_score.flatten(2), spatial_score.flatten(2).to(channel_score.dtype))
     score = torch.sigmoid(product.reshape(x.shape))
-    return mask_padding(x, padding) * score.to(x.dtype)
+    return x * score.to(x.dtype)
 
 
 def _mean_over_space(x: Tensor, padding: Padding | None, *, causal: bool) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hyperseq._checks import check_activations, check_count, check_rank_matches
+from hyperseq._checks import check_activations, check_count, check_positive, check_rank_matches
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional._sliding_window import slide
 
@@ -57,6 +57,108 @@ def stream_window(x: Tensor, kernel: Tensor, state: WindowState) -> Tensor:
     joined = torch.cat([state.last.to(x.dtype), x], dim=-1)
     state.last = joined[..., x.shape[-1] :].clone()
     return slide(joined, kernel.flip(-1), before=[0], after=[0])
+
+
+@dataclass
+class MeanState:
+    """The sum of the positions so far, for `stream_mean`.
+
+    Attributes:
+        count: Number of positions.
+        total: Their sum, ``(B, C, 1)``; 0 before the start.
+    """
+
+    count: int = 0
+    total: Tensor | float = 0.0
+
+
+@torch.no_grad()
+def stream_mean(x: Tensor, state: MeanState) -> Tensor:
+    """Average the positions up to each of the next ones: ``y[t] = (x[0] + ... + x[t]) / (t + 1)``.
+
+    Args:
+        x: The next positions, ``(B, C, n)``.
+        state: Changed in place.
+
+    Returns:
+        ``(B, C, n)`` in the type of x.
+
+    Raises:
+        ValueError: If x is no such tensor.
+
+    Example:
+        >>> state = MeanState()
+        >>> stream_mean(torch.tensor([[[1.0, 3.0]]]), state)
+        tensor([[[1., 2.]]])
+        >>> stream_mean(torch.tensor([[[8.0]]]), state)
+        tensor([[[4.]]])
+    """
+    check_activations(x, name="x", num_spatial_dims=1)
+    total = at_least_float32(x).cumsum(-1) + state.total
+    mean = total / _counts(state, total)
+    state.total = total[..., -1:].clone()
+    return mean.to(x.dtype)
+
+
+@dataclass
+class MomentState:
+    """Mean and variance of the positions so far, for `stream_standardize`.
+
+    Attributes:
+        count: Number of positions.
+        first: The first position, ``(B, C, 1)``, which the sums leave out so that a large mean costs no digits.
+        total: Sum of the differences from it.
+        squares: Sum of the squared deviations from the mean.
+    """
+
+    count: int = 0
+    first: Tensor | None = None
+    total: Tensor | float = 0.0
+    squares: Tensor | float = 0.0
+
+
+@torch.no_grad()
+def stream_standardize(x: Tensor, state: MomentState, *, eps: float = 1e-5) -> Tensor:
+    """Standardize each of the next positions by mean and variance of the positions up to it.
+
+    ``y[t] = (x[t] - mean) / sqrt(var + eps)``, as `hyperseq.functional.instance_standardize` with ``causal``.
+
+    Args:
+        x: The next positions, ``(B, C, n)``.
+        state: Changed in place.
+        eps: Added to the variance; 1e-6 to 1e-3.
+
+    Returns:
+        ``(B, C, n)`` in the type of x.
+
+    Raises:
+        ValueError: If x is no such tensor or eps not above 0.
+
+    Example:
+        >>> state = MomentState()
+        >>> y = stream_standardize(torch.tensor([[[7.0]]]), state)
+        >>> stream_standardize(torch.tensor([[[9.0]]]), state)
+        tensor([[[1.0000]]])
+    """
+    check_activations(x, name="x", num_spatial_dims=1)
+    check_positive(eps, name="eps")
+    dtype, x = x.dtype, at_least_float32(x)
+    first = x[..., :1].clone() if state.first is None else state.first
+    shifted = x - first
+    before = state.total / max(state.count, 1) + torch.zeros_like(first)
+    total, count = shifted.cumsum(-1) + state.total, _counts(state, x)
+    mean = total / count
+    # Welford's increments, as in the parallel form
+    earlier_mean = torch.cat([before, mean[..., :-1]], dim=-1)
+    squares = ((shifted - earlier_mean) * (shifted - mean)).cumsum(-1) + state.squares
+    state.first, state.total, state.squares = first, total[..., -1:].clone(), squares[..., -1:].clone()
+    return ((shifted - mean) * torch.rsqrt(squares / count + eps)).to(dtype)
+
+
+def _counts(state: MeanState | MomentState, x: Tensor) -> Tensor:
+    """Count the next positions, and add them to the state: t + 1 for each position t."""
+    start, state.count = state.count, state.count + x.shape[-1]
+    return torch.arange(start + 1, state.count + 1, device=x.device, dtype=x.dtype)
 
 
 class ConvolutionState:

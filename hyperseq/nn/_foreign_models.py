@@ -44,6 +44,13 @@ def as_lengths(lengths: Tensor | Padding | None, mask: Tensor | None, x: Tensor)
     return counts
 
 
+def check_position(x: Tensor, channels: int) -> None:
+    """Refuse what is not one position of each sequence, ``(B, C)``."""
+    if not isinstance(x, Tensor) or x.dim() != 2:
+        found = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x must be one position (batch, {channels}), got {found}")
+
+
 def mark_kept(parameters: Iterable[nn.Parameter | None]) -> None:
     """Mark, for trainers of Mamba's or timm's kind, what must not decay or be drawn again."""
     for parameter in parameters:

@@ -8,6 +8,7 @@ from hyperseq._checks import check_activations, check_count
 from hyperseq.functional import instance_standardize
 from hyperseq.functional.mixing import multiply_mixings
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
+from hyperseq.functional.streaming import MomentState, stream_standardize
 from hyperseq.nn.channel_mixing import ChannelMixing
 
 
@@ -48,12 +49,22 @@ class RecursiveGatedUnit(nn.Module):
         check_activations(x, name="x", channels=self.channels)
         padding = as_padding(lengths, x)
         x = mask_padding(x, padding)
+        gate = instance_standardize(self._multiply(x), lengths=padding, causal=self.causal)
+        return self._project(gate)
+
+    @torch.no_grad()
+    def prefill(self, x: Tensor, state: MomentState) -> Tensor:
+        """Gate the next positions ``(B, C, n)`` of a causal unit; the state, new at the start, is changed in place."""
+        return self._project(stream_standardize(self._multiply(x), state))
+
+    def _multiply(self, x: Tensor) -> Tensor:
         # P_q P_v is one mixing: multiply the two small matrices first.
         weights = torch.stack([self.key.weight, self.query.weight @ self.value.weight])
         biases = torch.stack([self.key.bias, self.query.bias])  # type: ignore[list-item]
-        product = multiply_mixings(x, weights, biases)
-        gate = instance_standardize(product, lengths=padding, causal=self.causal).to(self.output.weight.dtype)
-        output: Tensor = self.output(gelu(gate))
+        return multiply_mixings(x, weights, biases)
+
+    def _project(self, gate: Tensor) -> Tensor:
+        output: Tensor = self.output(gelu(gate.to(self.output.weight.dtype)))
         return output
 
     def extra_repr(self) -> str:

@@ -10,7 +10,7 @@ from hyperseq._checks import as_size, check_count
 from hyperseq.functional.padding import Padding
 from hyperseq.nn._foreign_models import as_lengths, channels_first, mark_kept
 from hyperseq.nn._options import BlockOptions, remember_options, spell_out_options
-from hyperseq.nn.sfne_block import SFNEBlock
+from hyperseq.nn.sfne_block import BlockState, SFNEBlock
 from hyperseq.nn.slow_network import SlowNetwork
 
 
@@ -99,6 +99,20 @@ class SequenceBlock(nn.Module):
         x = channels_first(x, self.d_model, num_spatial_dims=self.block.num_spatial_dims, transposed=self.transposed)
         output: Tensor = self.block(x, lengths=as_lengths(lengths, mask, x), rate=rate)
         return output if self.transposed else output.movedim(1, -1)
+
+    def initial_state(self, batch_size: int) -> BlockState:
+        """Return the empty history of ``batch_size`` sequences, for the weights as they are."""
+        return self.block.initial_state(batch_size)
+
+    def prefill(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState]:
+        """Take the next positions ``(B, n, D)`` of a sequence, as `SequenceMixer.prefill` does."""
+        x = channels_first(x, self.d_model, num_spatial_dims=self.block.num_spatial_dims, transposed=self.transposed)
+        output, state = self.block.prefill(x, state)
+        return output if self.transposed else output.mT, state
+
+    def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+        """Take one position ``(B, D)``; return its output ``(B, D)`` and the state, which is changed in place."""
+        return self.block.step(x, state)
 
     def extra_repr(self) -> str:
         """Describe the layer in a printed model."""

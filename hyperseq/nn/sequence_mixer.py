@@ -15,7 +15,7 @@ from hyperseq.functional._convolution import check_exact, convolve_in_blocks, co
 from hyperseq.functional._numerics import at_least_float32
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.streaming import ConvolutionState, WindowState, stream_convolution, stream_window
-from hyperseq.nn._foreign_models import as_lengths, channels_first, mark_kept
+from hyperseq.nn._foreign_models import as_lengths, channels_first, check_position, mark_kept
 from hyperseq.nn._options import SlowNetworkOptions, remember_options, spell_out_options
 from hyperseq.nn.hyperzzw import LocalHyperZZW
 from hyperseq.nn.slow_network import SlowNetwork
@@ -276,9 +276,7 @@ class SequenceMixer(nn.Module):
 
     def step(self, x: Tensor, state: MixerState) -> tuple[Tensor, MixerState]:
         """Take one position ``(B, D)``; return its output ``(B, D)`` and the state, which is changed in place."""
-        if not isinstance(x, Tensor) or x.dim() != 2:
-            found = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"x must be one position (batch, {self.d_model}), got {found}")
+        check_position(x, self.d_model)
         axis = 2 if self.transposed else 1
         output, state = self.prefill(x.unsqueeze(axis), state)
         return output.squeeze(axis), state

@@ -1,6 +1,8 @@
 """The slow-fast neural encoding block of the Terminator (Zhang 2024, arXiv 2401.17948)."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import get_args
 
@@ -19,7 +21,19 @@ from hyperseq._checks import (
 )
 from hyperseq.functional import instance_standardize
 from hyperseq.functional._convolution import apply_fast_weights, check_mode_rank
+from hyperseq.functional.interactions import weigh_by_both_scores, weigh_by_channel_score
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
+from hyperseq.functional.streaming import (
+    ConvolutionState,
+    MeanState,
+    MomentState,
+    WindowState,
+    stream_convolution,
+    stream_mean,
+    stream_standardize,
+    stream_window,
+)
+from hyperseq.nn._foreign_models import check_position
 from hyperseq.nn._options import BlockMode, BlockStatistics, KernelPer, SlowNetworkOptions
 from hyperseq.nn._precision import wide_default
 from hyperseq.nn.channel_mixing import ChannelMixing
@@ -33,6 +47,35 @@ _LOCAL_PAIRS = (("input", "channel"), ("channel", "input"), ("mixed", "input"), 
 
 _BRANCH_GAIN = 0.3
 """Factor on the initial bottleneck weights of all branches but the hyper interaction."""
+
+
+_FIRST_POSITIONS = 64
+"""Positions for which a new history holds the kernels; the number doubles as needed."""
+
+
+@dataclass
+class BlockState:
+    """The history of a causal `SFNEBlock`, and its kernels, which depend on no input.
+
+    Attributes:
+        kernel: The beginning of K, ``(1, C, n)``, generated ahead of the positions.
+        spatial_kernel: The beginning of the kernel over positions of the hyper interaction, ``(1, 1, n)``.
+        channel_kernels: Kernels over channels of the channel interaction and the hyper interaction, ``(C,)`` each.
+        local_kernels: One ``(1, C, k)`` for each local branch.
+        whole: History of the global operator and its three values.
+        local: Histories of the local operators.
+        moments: What each standardization has seen, by the name of what it standardizes.
+        means: What the cumulative means have seen.
+    """
+
+    kernel: Tensor
+    spatial_kernel: Tensor
+    channel_kernels: tuple[Tensor, Tensor]
+    local_kernels: list[Tensor]
+    whole: ConvolutionState
+    local: list[WindowState]
+    moments: defaultdict[str, MomentState] = field(default_factory=lambda: defaultdict(MomentState))
+    means: defaultdict[str, MeanState] = field(default_factory=lambda: defaultdict(MeanState))
 
 
 class SFNEBlock(nn.Module):
@@ -227,6 +270,77 @@ class SFNEBlock(nn.Module):
         dropped: Tensor = self.dropout(output)
         return dropped
 
+    @torch.no_grad()
+    def initial_state(self, batch_size: int) -> BlockState:
+        """Return the empty history of ``batch_size`` sequences, for the weights as they are."""
+        if not self.causal:
+            raise ValueError("causal must be True for a layer that takes a sequence in pieces, got causal=False")
+        batch_size = check_count(batch_size, name="batch_size")
+        like, interaction = self.bottleneck.weight, self.hyper_interaction
+        local_kernels = [operator.causal_kernel() for operator in self._local_operators()]
+        return BlockState(
+            self.hyper_kernel(_FIRST_POSITIONS),
+            interaction.spatial_network(_FIRST_POSITIONS),
+            (self.channel_interaction.slow_network().flatten(), interaction.channel_network().flatten()),
+            local_kernels,
+            ConvolutionState(batch_size, self.in_channels, num_values=3, like=like),
+            [WindowState(like.new_zeros(batch_size, self.in_channels, k.shape[-1] - 1)) for k in local_kernels],
+        )
+
+    @torch.no_grad()
+    def prefill(
+        self, x: Tensor, state: BlockState | None = None, *, earlier: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, BlockState]:
+        """Take the next positions of a sequence, the first ones if there is no state yet.
+
+        Args:
+            x: ``(B, in_channels, n)``.
+            state: What the last call returned, which this call changes; None: the sequence begins.
+            earlier: Outputs of earlier blocks at these positions, ``earlier_channels`` channels in all.
+
+        Returns:
+            The outputs ``(B, out_channels, n)`` that `forward` gives in evaluation at these positions of the whole
+            sequence, without gradient, and the state.
+        """
+        check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
+        self._check_earlier(earlier, x)
+        state = self.initial_state(x.shape[0]) if state is None else state
+        moments, means = state.moments, state.means
+        kernel, spatial_kernel = self._next_kernels(state, x.shape[-1])
+        fast_weights = (kernel * x).to(x.dtype)
+        gates = self.slow_gate.prefill(fast_weights, moments["slow gate"])
+        gates = gates + self.fast_gate.prefill(x, moments["fast gate"])
+        middle = stream_standardize(gates, moments["gates"])
+        mixed = stream_standardize(self.mixing(x), moments["mixed"])
+        standard = stream_standardize(x, moments["input"])
+        channel = weigh_by_channel_score(standard, stream_mean(x, means["input"]), state.channel_kernels[0])
+
+        global_branches = stream_convolution(fast_weights, [middle, mixed, channel], state.whole)
+        high_level = global_branches[0]
+        tensors = {"input": x, "mixed": mixed, "channel": channel}
+        pairs = islice(cycle(_LOCAL_PAIRS), len(state.local))
+        layers = zip(state.local_kernels, state.local, self.local_mixings, pairs, strict=True)
+        local_branches = [
+            gelu(
+                stream_standardize(
+                    mixing(stream_window(tensors[context] * tensors[value], local_kernel, window)),
+                    moments[f"local {branch}"],
+                )
+            )
+            for branch, (local_kernel, window, mixing, (context, value)) in enumerate(layers)
+        ]
+        mean = stream_mean(high_level, means["high level"])
+        channel_kernel = state.channel_kernels[1]
+        interaction = weigh_by_both_scores(x, high_level, mean, channel_kernel, spatial_kernel, causal=True)
+        branches = [middle, *global_branches, silu(high_level), *local_branches, interaction, *earlier]
+        return gelu(stream_standardize(self.bottleneck(branches), moments["output"])), state
+
+    def step(self, x: Tensor, state: BlockState, *, earlier: Sequence[Tensor] = ()) -> tuple[Tensor, BlockState]:
+        """Take one position ``(B, in_channels)``; return its output ``(B, out_channels)`` and the changed state."""
+        check_position(x, self.in_channels)
+        output, state = self.prefill(x.unsqueeze(-1), state, earlier=[each.unsqueeze(-1) for each in earlier])
+        return output.squeeze(-1), state
+
     def extra_repr(self) -> str:
         """Describe the block in a printed model."""
         size, mode = self.global_operator.slow_network.size, self.global_operator.mode
@@ -243,6 +357,21 @@ class SFNEBlock(nn.Module):
                 f"earlier must have {self.earlier_channels} channels in all, in the batch and size of x "
                 f"{tuple(x.shape)}, got shapes {shapes}"
             )
+
+    def _next_kernels(self, state: BlockState, count: int) -> tuple[Tensor, Tensor]:
+        """Cut the kernels to the next positions, after generating more of them where they end."""
+        start, known = state.whole.position, state.kernel.shape[-1]
+        if start + count > known:
+            more = max(known, start + count - known)
+            networks = (self.global_operator.slow_network, self.hyper_interaction.spatial_network)
+            state.kernel, state.spatial_kernel = (
+                torch.cat([kernel, network(more, start=known)], dim=-1)
+                for kernel, network in zip((state.kernel, state.spatial_kernel), networks, strict=True)
+            )
+        return state.kernel[..., start : start + count], state.spatial_kernel[..., start : start + count]
+
+    def _local_operators(self) -> list[LocalHyperZZW]:
+        return list(self.local_operators)  # type: ignore[arg-type]
 
     def _local_branches(self, tensors: dict[str, Tensor], padding: Padding | None, rate: float) -> list[Tensor]:
         pairs = islice(cycle(_LOCAL_PAIRS), len(self.local_operators))

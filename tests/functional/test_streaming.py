@@ -5,8 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperseq.functional import causal_local_hyperzzw, fft_conv
-from hyperseq.functional.streaming import ConvolutionState, WindowState, stream_convolution, stream_window
+from hyperseq.functional import causal_local_hyperzzw, cumulative_mean, fft_conv, instance_standardize
+from hyperseq.functional.streaming import (
+    ConvolutionState,
+    MeanState,
+    MomentState,
+    WindowState,
+    stream_convolution,
+    stream_mean,
+    stream_standardize,
+    stream_window,
+)
 from tests import cases, reference
 
 
@@ -85,3 +94,37 @@ def test_convolution_error_names_argument_rule_and_value(kernel, values, message
 def test_a_window_state_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"^state must hold the last positions \(2, 3, 4\), got \(2, 3, 2\)"):
         stream_window(torch.zeros(2, 3, 1), torch.zeros(1, 3, 5), WindowState(torch.zeros(2, 3, 2)))
+
+
+STATISTICS = {
+    "mean": (stream_mean, MeanState, cumulative_mean),
+    "standardize": (stream_standardize, MomentState, lambda x: instance_standardize(x, causal=True)),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("cuts", [[], [1], [12], [1, 2, 3], list(range(1, 13)), [5, 11]])
+def test_statistics_in_pieces_equal_those_of_the_whole(name, cuts):
+    function, new_state, whole = STATISTICS[name]
+    x, state = cases.normal(2, 3, 13).detach(), new_state()
+    found = torch.cat([function(piece, state) for piece in pieces_of(x, cuts)], dim=-1)
+    cases.assert_close(found, whole(x), tolerance=1e-11)
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_float32_statistics_of_a_large_mean_and_many_pieces_keep_their_digits(name):
+    function, new_state, whole = STATISTICS[name]
+    x, state = cases.normal(1, 1, 20_000, dtype=torch.float32).detach() + 100, new_state()
+    found = torch.cat([function(piece, state) for piece in x.split(97, dim=-1)], dim=-1)
+    assert found.dtype == torch.float32
+    # relative to the largest value: 100 for the mean, about 4 for what is standardized
+    cases.assert_close(found.double(), whole(x.double()), tolerance=1e-4)
+
+
+def test_statistics_refuse_another_rank_and_eps():
+    with pytest.raises(ValueError, match="^x must be .* 1 spatial axes, got shape"):
+        stream_mean(torch.zeros(2, 3), MeanState())
+    with pytest.raises(ValueError, match="^x must be .* 1 spatial axes, got shape"):
+        stream_standardize(torch.zeros(2, 3), MomentState())
+    with pytest.raises(ValueError, match="^eps must be above 0 and finite, got 0"):
+        stream_standardize(torch.zeros(2, 3, 1), MomentState(), eps=0)
