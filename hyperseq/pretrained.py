@@ -115,13 +115,13 @@ def _build(path: Path, stem: nn.Module | None) -> nn.Module:
     """Make the module that a file of options describes, with weights drawn anew."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        name, options = config["class"], dict(config["options"])
+        name, options = str(config["class"]), dict(config["options"])
+        given = options.get("stem")
+        wanted = None if given is None else str(given["given"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} must hold a class and its options, got {type(error).__name__}: {error}") from error
     if name not in _CLASSES:
         raise ValueError(f"{path} must name the class {_names()}, got {name!r}")
-    wanted = options.get("stem")
-    wanted = wanted["given"] if wanted else None
     if wanted != (None if stem is None else type(stem).__name__):
         rule = "be None" if wanted is None else f"be the {wanted} that the saved network was given"
         raise ValueError(f"stem must {rule}, got {'None' if stem is None else type(stem).__name__}")

@@ -151,6 +151,14 @@ SPOIL = {
         r"\S+ must hold a class and its options, got KeyError: 'class'",
     ),
     "other-class": (lambda f: edit(f, **{"class": "Gru"}), r"\S+ must name the class SequenceBlock, .*, got 'Gru'"),
+    "other-options": (
+        lambda f: edit(f, options=3),
+        r"\S+ must hold a class and its options, got TypeError: .*",
+    ),
+    "other-stem": (
+        lambda f: edit(f, **{"class": "Terminator", "options": {"stem": "conv"}}),
+        r"\S+ must hold a class and its options, got TypeError: .*",
+    ),
     "unknown-option": (
         lambda f: edit(f, options={"d_model": 4, "l_max": 9, "depth": 3}),
         r"\S+ must hold options of SequenceMixer, got an error: .*'depth'",
