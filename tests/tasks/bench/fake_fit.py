@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from tasks.runs.run_folder import write_json
+
 
 def main(words):
     given = dict(zip(words[1::2], words[2::2], strict=True))
@@ -40,7 +42,8 @@ def main(words):
     told |= {"launched": sorted({"RANK", "WORLD_SIZE", "SLURM_NTASKS"} & set(os.environ))}
     data = {"class_path": config.get("data", "tasks.images.digits.Digits"), "init_args": {"batch_size": 32}}
     told |= {"config": {"data": data, "trainer": {"limit_train_batches": 0.5}}}
-    (run / "results.json").write_text(json.dumps(told))
+    # As the trainer does: other processes read it at any moment.
+    write_json(run / "results.json", told)
 
 
 if __name__ == "__main__":
