@@ -252,8 +252,8 @@ def test_a_resumed_training_keeps_the_best_weights_so_far_even_where_the_run_was
     fit(tmp_path, "--trainer.limit_train_batches=40", "--data.batch_size=32")
     before = results(tmp_path / "digits/1")
     run = (tmp_path / "digits/1").rename(tmp_path / "moved")
-    words = ("--ckpt_path=last", "--trainer.max_epochs=3", "--model.lr=1e8", "--model.weight_decay=0")
-    # Past its end, the schedule has the factor 1/250,000: this one step is taken with a rate of 400.
+    words = ("--ckpt_path=last", "--trainer.max_epochs=3", "--model.lr=1e6", "--model.weight_decay=0")
+    # Past its end, the schedule has the factor 1/250,000: this one step is taken with a rate of 4.
     answer = hyperseq("fit", "--config", run / "config.yaml", *words, "--trainer.limit_train_batches=1")
     assert (answer.code, answer.err) == (0, "")
     assert results(run)["epochs"] == 3
