@@ -1,6 +1,9 @@
 """Texts as ids: a vocabulary of symbols learnt from the training split, or bytes, which need none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +19,28 @@ NUM_BYTE_IDS = 257
 CODE_POINTS = 0x110000
 
 Ids = NDArray[np.int64]
+Tokens = Literal["characters", "bytes"]
 
 
 def encode_bytes(text: str, *, max_length: int) -> NDArray[np.int16]:
     """Return the ids of the first bytes of a text in UTF-8, at most `max_length`."""
     encoded = np.frombuffer(text.encode("utf-8")[:max_length], dtype=np.uint8)
     return encoded.astype(np.int16) + 1
+
+
+def choose_encoder(
+    tokens: Tokens, learnt: dict[str, Any], *, max_length: int
+) -> tuple[Callable[[str], NDArray[np.int16]], int]:
+    """Return the function that encodes a text, by bytes or the `characters` that were learnt, and its number of ids."""
+    if tokens == "bytes":
+        return partial(encode_bytes, max_length=max_length), NUM_BYTE_IDS
+    vocabulary = CharacterVocabulary(learnt["characters"])
+    return partial(vocabulary.encode, max_length=max_length), vocabulary.num_ids
+
+
+def read_text(path: Path) -> str:
+    """Read a text in UTF-8; the line break at its end is left out."""
+    return path.read_bytes().decode("utf-8").rstrip("\r\n")
 
 
 def count_characters(texts: Iterable[str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Predictions for new files: samples without labels in, names of samples and classes out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from pickle import UnpicklingError
 from zipfile import BadZipFile
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tasks.errors import UserError
-from tasks.estimators.run import Run
+from tasks.estimators.run import Run, Sample
 from tasks.training.prediction_table import Columns, name_columns
 
 UNREADABLE = (OSError, ValueError, EOFError, UnpicklingError, BadZipFile)
@@ -49,7 +49,7 @@ def predict_files(
     return columns
 
 
-def predict_samples(run: Run, samples: Mapping[str, Tensor], *, topk: int = 1) -> Columns:
+def predict_samples(run: Run, samples: Mapping[str, Sample], *, topk: int = 1) -> Columns:
     """Predict samples by name, in batches as large as in the training; `topk` and columns as of `predict_files`.
 
     Raises:
@@ -57,7 +57,7 @@ def predict_samples(run: Run, samples: Mapping[str, Tensor], *, topk: int = 1) -
     """
     outputs = []
     for batch in _batches(list(samples.values()), run.preprocessing.batch_size):
-        x, lengths = stack_samples(batch)
+        x, lengths = stack_samples(_rows(batch))
         outputs.append(run.compute_outputs(x, lengths))
     joined = torch.cat(outputs).double()
     predicted = run.model.head.predictions(joined)
@@ -98,7 +98,12 @@ def stack_samples(samples: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     return torch.stack([pad(sample, (0, longest - sample.shape[-1])) for sample in samples]), lengths
 
 
-def _batches(samples: list[Tensor], size: int) -> Iterator[list[Tensor]]:
+def _rows(batch: Sequence[Sample]) -> list[Tensor]:
+    """Put the samples of a batch below each other; of pairs first all first ones, then all second ones."""
+    return list(chain.from_iterable(zip(*(x if isinstance(x, tuple) else (x,) for x in batch), strict=True)))
+
+
+def _batches(samples: list[Sample], size: int) -> Iterator[list[Sample]]:
     remaining = iter(samples)
     while batch := list(islice(remaining, size)):
         yield batch

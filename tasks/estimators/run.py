@@ -20,6 +20,9 @@ from tasks.training.callbacks.data_description import KEY
 from tasks.training.trainer_cli import TrainingCLI
 from tasks.training.warning_filters import quiet
 
+Sample = Tensor | tuple[Tensor, ...]
+"""One input, or the two of a pair."""
+
 
 class Run:
     """A finished run: the model with its best weights, and what it knows of its data.
@@ -56,14 +59,14 @@ class Run:
         check_data_module(data)
         return data
 
-    def read_samples(self, path: str | Path) -> dict[str, Tensor]:
+    def read_samples(self, path: str | Path) -> dict[str, Sample]:
         """Read a file of new samples, preprocessed as the training data were.
 
         Args:
             path: A file that the data module of the run can read.
 
         Returns:
-            The inputs by name, one sample each: `(C, *S)`, or ids `(L,)`.
+            The inputs by name, one sample each: `(C, *S)`, or ids `(L,)`; a pair of these where the samples are pairs.
 
         Raises:
             UserError: If the data module reads no files, or the file holds no sample or one that does not fit.
@@ -77,7 +80,10 @@ class Run:
             raise UserError(f"read_samples must return a dict with at least one sample by name, got {found}")
         for name, x in samples.items():
             try:
-                self.description.check_input(x, batched=False)
+                if isinstance(x, tuple) and len(x) != 2:
+                    raise UserError(f"a tuple must hold the two samples of a pair, got {len(x)}")
+                for part in x if isinstance(x, tuple) else (x,):
+                    self.description.check_input(part, batched=False)
             except UserError as error:
                 raise UserError(f"{name}: {error}") from error
         return samples
@@ -94,7 +100,8 @@ class Run:
         """Compute the probability of each class.
 
         Args:
-            x: Inputs as `read_samples` and the loaders make them: `(B, C, *S)`, or ids `(B, L)`.
+            x: Inputs as `read_samples` and the loaders make them: `(B, C, *S)`, or ids `(B, L)`; of pairs first all
+                first ones, then all second ones.
             lengths: Filled positions of each sample, `(B,)`; `None` if all positions are filled.
 
         Returns:

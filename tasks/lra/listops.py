@@ -7,14 +7,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tasks.data.batches import Batch, TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
-from tasks.data.tokens import END, NUM_SPECIALS, order_by_frequency
+from tasks.data.tokens import END, NUM_SPECIALS, order_by_frequency, read_text
 from tasks.errors import UserError
 from tasks.lra.generated_listops import SYMBOLS, take_expressions
-from tasks.lra.published.listops import find_files, read_split
+from tasks.lra.published.listops import find_files, read_split, split_symbols
 
 NUM_VALIDATION = NUM_TEST = 2000
 Source = Literal["generated", "released"]
@@ -83,6 +84,17 @@ class ListOps(InMemoryDataModule):
             splits[split] = TensorBatches(x=sequences, y=torch.from_numpy(values), index=index, transform=widen_ids)
             begin += len(sequences)
         return splits
+
+    def read_samples(self, path: Path) -> dict[str, Tensor]:
+        """Read new expressions, one a line, such as `[MAX 2 9 [MIN 4 7 ] 0 ]`."""
+        ids = {symbol: NUM_SPECIALS + number for number, symbol in enumerate(self.learnt["symbols"])}
+        samples = {}
+        for number, line in enumerate(read_text(path).split("\n"), 1):
+            symbols = split_symbols(line)
+            if others := [symbol for symbol in symbols if symbol not in ids]:
+                raise UserError(f"line {number} must hold the symbols {' '.join(SYMBOLS)}, got {others[0]!r}")
+            samples[f"{path}:{number}"] = torch.tensor([*map(ids.__getitem__, symbols), END])
+        return samples
 
     def _generate(self) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
         # Test and validation come first, so that another num_train leaves them as they are.

@@ -1,7 +1,7 @@
 """Retrieval: does one paper cite the other? Pairs of documents, read by characters or bytes (Long Range Arena)."""
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -10,18 +10,10 @@ from torch import Tensor
 from tasks.data.batches import Batch, TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
-from tasks.data.tokens import (
-    NUM_BYTE_IDS,
-    PADDING,
-    CharacterVocabulary,
-    count_characters,
-    encode_bytes,
-    order_by_frequency,
-)
+from tasks.data.tokens import PADDING, Tokens, choose_encoder, count_characters, order_by_frequency
 from tasks.errors import UserError
 from tasks.lra.published.aan import find_files, read_pairs
-
-Tokens = Literal["characters", "bytes"]
+from tasks.lra.published.tables import read_rows
 
 
 class Retrieval(InMemoryDataModule):
@@ -66,23 +58,13 @@ class Retrieval(InMemoryDataModule):
     def read_splits(self) -> dict[str, TensorBatches]:
         """Read and encode the pairs."""
         files, (max_length,) = find_files(self.root), self.size
-        if self.tokens == "bytes":
-            self.num_tokens = NUM_BYTE_IDS
-        else:
-            if not self.learnt:
-                # S4 learns the characters of what is left of a document after it is cut.
-                counts = count_characters(
-                    text[: max_length - 1] for _, *pair in read_pairs(files["train"]) for text in pair
-                )
-                self.learnt = {"characters": order_by_frequency(counts)}
-            vocabulary = CharacterVocabulary(self.learnt["characters"])
-            self.num_tokens = vocabulary.num_ids
-
-        def encode(text: str) -> Any:
-            if self.tokens == "bytes":
-                return encode_bytes(text, max_length=max_length)
-            return vocabulary.encode(text, max_length=max_length)
-
+        if self.tokens == "characters" and not self.learnt:
+            # S4 learns the characters of what is left of a document after it is cut.
+            counts = count_characters(
+                text[: max_length - 1] for _, *pair in read_pairs(files["train"]) for text in pair
+            )
+            self.learnt = {"characters": order_by_frequency(counts)}
+        encode, self.num_tokens = choose_encoder(self.tokens, self.learnt, max_length=max_length)
         splits, begin = {}, 0
         for split in SPLITS:
             labels, pairs = [], []
@@ -94,6 +76,14 @@ class Retrieval(InMemoryDataModule):
             splits[split] = TensorBatches(x=x, y=torch.tensor(labels), index=index, transform=_split_pairs)
             begin += len(labels)
         return splits
+
+    def read_samples(self, path: Path) -> dict[str, tuple[Tensor, ...]]:
+        """Read new pairs: a line holds two documents with a tab between them; a quote is a character like any other."""
+        encode, _ = choose_encoder(self.tokens, self.learnt, max_length=self.size[0])
+        return {
+            f"{path}:{number}": tuple(torch.from_numpy(encode(text)).long() for text in pair)
+            for number, pair in read_rows(path, columns=2)
+        }
 
 
 def _stack(first: Any, second: Any) -> Tensor:

@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 
 from tasks.data.batches import TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
 from tasks.data.splits import stratified_split
-from tasks.data.tokens import NUM_BYTE_IDS, CharacterVocabulary, count_characters, encode_bytes, order_by_frequency
+from tasks.data.tokens import Tokens, choose_encoder, count_characters, order_by_frequency, read_text
 from tasks.errors import UserError
 from tasks.lra.listops import widen_ids
 from tasks.lra.published.imdb import CLASS_NAMES, read_imdb
 
 FRACTIONS = (0.9, 0.1)
 FEWEST_OCCURRENCES = 15
-Tokens = Literal["characters", "bytes"]
 Protocol = Literal["held_out", "lra_paper"]
 
 
@@ -73,21 +73,19 @@ class Text(InMemoryDataModule):
             rows["val"] = rows["test"]
         else:
             rows["train"], rows["val"] = stratified_split(labels[:num_train], fractions=FRACTIONS, seed=self.split_seed)
-        (max_length,) = self.size
-        if self.tokens == "bytes":
-            self.num_tokens = NUM_BYTE_IDS
-            ids = [encode_bytes(text, max_length=max_length) for text in texts]
-        else:
-            if not self.learnt:
-                counts = count_characters(texts[row] for row in rows["train"].tolist())
-                self.learnt = {"characters": order_by_frequency(counts, min_count=FEWEST_OCCURRENCES)}
-            vocabulary = CharacterVocabulary(self.learnt["characters"])
-            self.num_tokens = vocabulary.num_ids
-            ids = [vocabulary.encode(text, max_length=max_length) for text in texts]
-        sequences = RaggedSequences.join([torch.from_numpy(each) for each in ids])
+        if self.tokens == "characters" and not self.learnt:
+            counts = count_characters(texts[row] for row in rows["train"].tolist())
+            self.learnt = {"characters": order_by_frequency(counts, min_count=FEWEST_OCCURRENCES)}
+        encode, self.num_tokens = choose_encoder(self.tokens, self.learnt, max_length=self.size[0])
+        sequences = RaggedSequences.join([torch.from_numpy(encode(text)) for text in texts])
         return {
             split: TensorBatches(
                 x=sequences.select(rows[split]), y=labels[rows[split]], index=rows[split], transform=widen_ids
             )
             for split in SPLITS
         }
+
+    def read_samples(self, path: Path) -> dict[str, Tensor]:
+        """Read a new review: all of a text file in UTF-8."""
+        encode, _ = choose_encoder(self.tokens, self.learnt, max_length=self.size[0])
+        return {str(path): torch.from_numpy(encode(read_text(path))).long()}

@@ -35,4 +35,14 @@ def read_split(path: Path) -> Iterator[tuple[list[str], int]]:
             continue
         if target not in tuple("0123456789"):
             raise UserError(f"{path}, line {number} must end in a digit, got {target!r}")
-        yield [symbol for symbol in source.split() if symbol not in ("(", ")")], int(target)
+        yield split_symbols(source), int(target)
+
+
+def split_symbols(expression: str) -> list[str]:
+    """Split an expression into symbols, without parentheses.
+
+    Example:
+        >>> split_symbols("( ( [MAX 2 ) 9 ) ]")
+        ['[MAX', '2', '9', ']']
+    """
+    return [symbol for symbol in expression.split() if symbol not in ("(", ")")]

@@ -7,7 +7,7 @@ from tasks.data.batches import BatchOrder, batch_loader, padding_share
 from tasks.data.data_module import check_data_module
 from tasks.lra.generated_listops import SYMBOLS
 from tasks.lra.listops import ListOps
-from tests.tasks.lra.archives import write_listops
+from tests.tasks.lra.archives import LISTOPS_ROWS, write_listops
 
 
 def released(root):
@@ -145,3 +145,16 @@ def test_options_out_of_range_are_refused():
         ListOps(source="public")
     with pytest.raises(ValueError, match="num_train must be at least 1, got 0"):
         ListOps(num_train=0)
+
+
+def test_new_expressions_have_the_ids_of_the_released_ones(tmp_path):
+    write_listops(tmp_path)
+    data, path = released(tmp_path), tmp_path / "new.txt"
+    path.write_text("".join(f"{expression}\n" for expression, _ in LISTOPS_ROWS))
+    found = data.read_samples(path)
+    assert list(found) == [f"{path}:{number}" for number in (1, 2, 3)]
+    for x, its in zip(found.values(), data.splits["test"].x, strict=False):
+        assert x.tolist() == its.tolist()
+    path.write_text("[MAX 1 2 ]\n[MAX 1 2]")
+    with pytest.raises(ValueError, match=r"line 2 must hold the symbols .*, got '2\]'"):
+        data.read_samples(path)

@@ -1,9 +1,12 @@
+import csv
+
 import pytest
 import torch
 
 from tasks.data.data_module import check_data_module
 from tasks.learning.heads import TwoTowerHead
 from tasks.lra.retrieval import Retrieval
+from tests.tasks.command import ROOT, hyperseq
 from tests.tasks.lra.archives import review, write_aan
 
 
@@ -72,3 +75,26 @@ def test_the_head_sees_both_means_their_difference_and_their_product():
 def test_the_head_refuses_an_odd_number_of_sequences():
     with pytest.raises(ValueError, match="features must hold pairs with TwoTowerHead, got 3 sequences"):
         TwoTowerHead(3, 2)(torch.randn(3, 3, 5))
+
+
+def test_new_pairs_from_a_file_get_the_predictions_of_the_run(tmp_path):
+    write_aan(tmp_path)
+    config, run = ROOT / "configs/lra/retrieval.yaml", tmp_path / "runs/retrieval/1"
+    words = (f"--data.root={tmp_path}", "--data.batch_size=5", "--trainer.max_epochs=1")
+    small = ("--model.backbone.channels=[4,4]", "--model.backbone.stem.channels=4", "--data.max_length=64")
+    told = hyperseq("fit", "--config", config, "--run.root", tmp_path / "runs", *words, *small)
+    assert (told.code, told.err) == (0, "")
+    released = tmp_path / "lra_release/lra_release/tsv_data/new_aan_pairs.test.tsv"
+    pairs = ["\t".join(line.split("\t")[3:]) for line in released.read_text().splitlines()]
+    (tmp_path / "new.tsv").write_text("\n".join(pairs))
+    found = hyperseq("predict", "--run", run, tmp_path / "new.tsv")
+    assert (found.code, found.err) == (0, "")
+    told = (run / "predictions.csv").read_text()
+    rows, truth = (list(csv.DictReader(text.splitlines())) for text in (found.out, told))
+    assert [row["name"] for row in rows] == [f"{tmp_path / 'new.tsv'}:{number}" for number in range(1, 13)]
+    assert [row["predicted"] for row in rows] == [row["predicted"] for row in truth]
+    for mine, its in zip(rows, truth, strict=True):
+        assert float(mine["probability"]) == pytest.approx(float(its["probability"]), abs=1e-5)
+    (tmp_path / "alone.tsv").write_text("one document\n")
+    alone = hyperseq("predict", "--run", run, tmp_path / "alone.tsv")
+    assert alone.code == 1 and "alone.tsv, line 1 must have 2 cells, got 1" in alone.err

@@ -72,3 +72,14 @@ def test_options_out_of_range_are_refused():
         Text(protocol="paper")
     with pytest.raises(ValueError, match="max_length must be at least 2, got 1"):
         Text(max_length=1)
+
+
+@pytest.mark.parametrize("tokens", ["characters", "bytes"])
+def test_a_new_review_has_the_ids_of_its_text(tmp_path, tokens):
+    write_imdb(tmp_path)
+    data = read(tmp_path, tokens=tokens, max_length=30)
+    path = tmp_path / "new.txt"
+    path.write_bytes(f"{review(3)}\r\n".encode())
+    assert {name: x.tolist() for name, x in data.read_samples(path).items()} == {
+        str(path): data.splits["test"].x[3].tolist()
+    }
