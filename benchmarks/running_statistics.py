@@ -1,7 +1,7 @@
 """Which statistics evaluation should use where few samples are trained on.
 
 ``python -m benchmarks.running_statistics`` trains on 200 of the digits of scikit-learn, with ``--mnist ROOT`` on 200
-images of MNIST. Running statistics do not act on training, so one training serves all forms of them: each epoch is
+images of MNIST, with ``--train N`` on as many. Running statistics do not act on training, so one training serves all forms of them: each epoch is
 validated with each form. A second training standardizes each sample alone.
 """
 
@@ -21,7 +21,7 @@ from tasks.data.batches import BatchRows
 from tasks.images.digits import Digits
 from tasks.images.mnist import MNIST
 
-NUM_TRAIN, NUM_VALIDATION, NUM_TEST, BATCH = 200, 180, 400, 32
+NUM_VALIDATION, NUM_TEST, BATCH = 180, 400, 32
 
 Moments = list[tuple[Tensor, Tensor]]
 Split = tuple[Tensor, Tensor]
@@ -52,7 +52,7 @@ def forms_of_averages(layers: Sequence[BatchStandardization], steps_an_epoch: in
     }
 
 
-def read(name: str, root: str | None) -> tuple[list[Split], dict[str, object]]:
+def read(name: str, root: str | None, num_train: int) -> tuple[list[Split], dict[str, object]]:
     """Return train, validation and test split, cut, and the options of the network."""
     if name == "digits":
         data, options = Digits(), {"channels": [8, 16, 32, 64]}
@@ -61,7 +61,7 @@ def read(name: str, root: str | None) -> tuple[list[Split], dict[str, object]]:
         options = {"channels": [16, 32, 64], "local_kernel_sizes": [3, 5]}
     data.setup()
     splits = []
-    for split, count in (("train", NUM_TRAIN), ("val", NUM_VALIDATION), ("test", NUM_TEST)):
+    for split, count in (("train", num_train), ("val", NUM_VALIDATION), ("test", NUM_TEST)):
         rows = torch.randperm(len(data.splits[split]), generator=torch.Generator().manual_seed(0))[:count].tolist()
         batch = data.splits[split][BatchRows(rows, epoch=0)]
         splits.append((batch["x"], batch["y"]))
@@ -125,13 +125,14 @@ def main() -> None:
     """Print one row a form: validation in the first epochs, and test at the epoch that the validation chose."""
     parser = argparse.ArgumentParser(prog="benchmarks.running_statistics", description=__doc__)
     parser.add_argument("--mnist", metavar="ROOT", help="folder of MNIST, measured in place of the digits")
-    parser.add_argument("--epochs", type=int, default=20, help="passes over the 200 samples")
+    parser.add_argument("--train", type=int, default=200, help="training samples")
+    parser.add_argument("--epochs", type=int, default=20, help="passes over them")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="seeds of weights and order")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     facts = environment()
     print(f"{facts['device']}, 1 thread, torch {facts['torch']}, commit {facts['commit']}", flush=True)
-    splits, options = read("digits" if arguments.mnist is None else "mnist", arguments.mnist)
+    splits, options = read("digits" if arguments.mnist is None else "mnist", arguments.mnist, arguments.train)
     runs: dict[str, list[Tensor]] = {}
     for seed in arguments.seeds:
         for more in ({}, {"statistics": "instance"}):
