@@ -1,8 +1,8 @@
 """Which statistics evaluation should use where few samples are trained on.
 
 ``python -m benchmarks.running_statistics`` trains on 200 of the digits of scikit-learn, with ``--mnist ROOT`` on 200
-images of MNIST, with ``--train N`` on as many. Running statistics do not act on training, so one training serves all forms of them: each epoch is
-validated with each form. A second training standardizes each sample alone.
+images of MNIST; ``--train`` changes their number. Running statistics do not act on training, so one training serves all
+forms of them: each epoch is validated with each form. A second training standardizes each sample alone.
 """
 
 import argparse

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,6 +17,7 @@ from hyperseq.optim import param_groups
 from tasks.data.batches import Batch
 from tasks.errors import UserError
 from tasks.learning.backbone import HasHyperKernels, ShortensSequences, accepts, check_backbone, input_size
+from tasks.learning.fresh_statistics import EstimateStatistics
 from tasks.learning.heads import ClassificationHead, check_columns, make_head
 from tasks.learning.optimizers import adamw, make_optimizer
 from tasks.learning.predictions import Predictions
@@ -46,6 +47,8 @@ class Classifier(LightningModule):
         warmup: Share of the steps in which the learning rate rises.
         ema_decay: Decay per step of an exponential moving average of the weights, such as 0.999. Validation, the best
             checkpoint and the test then use the average; training continues from the weights. `null` for none.
+        estimate_statistics: Estimate running statistics anew from the training batches before each validation, by one
+            more forward pass over them; `null` where an epoch has at most 22 batches.
 
     Raises:
         UserError: If backbone or head lack what training asks for, or an option is out of range.
@@ -71,6 +74,7 @@ class Classifier(LightningModule):
         schedule: ScheduleName = "one_cycle",
         warmup: float = 0.3,
         ema_decay: float | None = None,
+        estimate_statistics: bool | None = None,
     ) -> None:
         super().__init__()
         # fmt: off
@@ -91,7 +95,7 @@ class Classifier(LightningModule):
         self.slow_neural_loss_weight = slow_neural_loss_weight
         self.optimizer, self.lr, self.slow_lr, self.weight_decay = optimizer, lr, slow_lr, weight_decay
         self.schedule, self.warmup = schedule, warmup
-        self.ema_decay = ema_decay
+        self.ema_decay, self.estimate_statistics = ema_decay, estimate_statistics
         self.has_hyper_kernels = isinstance(backbone, HasHyperKernels)
         self._kept_kernels: tuple[tuple[int, ...], list[Tensor]] | None = None
         self._evaluated: list[Predictions] = []
@@ -207,18 +211,20 @@ class Classifier(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_callbacks(self) -> list[Callback]:
-        """Average the weights while they are trained, if `ema_decay` is given.
+        """Average the weights while they are trained, if `ema_decay` is given; then estimate running statistics.
 
         Validation sees the average, and checkpoints hold it in place of the weights. Running statistics are averaged,
-        too: they then belong to the averaged weights.
+        too, or estimated for the averaged weights: they then belong to the averaged weights.
 
         Lightning calls this method before every fit, validation and test. A new callback holds no average, so the
         weights that are loaded after the training are those that are scored.
         """
+        estimate = EstimateStatistics(self.estimate_statistics)
         if self.ema_decay is None:
-            return []
+            return [estimate]
         average = partial(_average, get_ema_multi_avg_fn(self.ema_decay))
-        return [WeightAveraging(device=self.trainer.strategy.root_device, use_buffers=True, multi_avg_fn=average)]
+        device = self.trainer.strategy.root_device
+        return [_WeightAveraging(device=device, use_buffers=True, multi_avg_fn=average), estimate]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the optimizer that the checkpoint belongs to."""
@@ -242,10 +248,20 @@ class Classifier(LightningModule):
             )
 
 
+class _WeightAveraging(WeightAveraging):
+    """Averages in float32, or float64 with `64-true`: an average in bfloat16 would not move."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Copy the weights in the type of the averages; Lightning casts the model to a half type afterwards."""
+        if trainer.precision == "64-true":
+            pl_module.double()
+        super().setup(trainer, pl_module, stage)
+
+
 def _average(update: Callable[..., None], averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor) -> None:
     """Update the averages of tensors of one type by one call; sizes and counts, which are integers, are the newest."""
     if averaged[0].is_floating_point():
-        update(averaged, current, num_averaged)
+        update(averaged, [new.to(old.dtype) for old, new in zip(averaged, current, strict=True)], num_averaged)
     else:
         torch._foreach_copy_(averaged, current)
 

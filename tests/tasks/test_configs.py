@@ -28,6 +28,12 @@ FEW = {
     "tasks.images.pathfinder.Pathfinder": ("--data.num_train=4", "--data.num_evaluated=4"),
 }
 
+COMBINATIONS = [
+    (precision, average)
+    for average in ("null", "0.9")
+    for precision in ("bf16-mixed", "64-true", "32-true", "bf16-true")
+]
+
 RATED = ("tasks.speech.front_ends.LogMel", "tasks.speech.front_ends.MFCC")
 """Stems that take the sample rate of the data."""
 
@@ -69,9 +75,8 @@ def test_a_config_fits_on_a_page(config):
     assert len(config.read_text().splitlines()) < 40
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name)
-def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypatch):
-    monkeypatch.chdir(folder_with_data)
+def train(config, root, *words):
+    """Train a small form of what a config names, on a batch an epoch; the current folder holds the data."""
     limits = [f"--trainer.limit_{split}_batches=1" for split in ("train", "val", "test")]
     options = yaml.safe_load(config.read_text())
     backbone = options["model"]["backbone"]["init_args"]
@@ -81,10 +86,27 @@ def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypat
     widths += [word for key, words in WIDTHS.items() if key in backbone for word in words]
     if options["data"]["init_args"].get("source") == "generated":
         widths += FEW[options["data"]["class_path"]]
-    words = ["--run.root", tmp_path, "--trainer.max_epochs=1", *limits, *SMALL, *widths]
-    answer = hyperseq("fit", "--config", config, *words)
-    assert answer.code == 0, answer.err
-    assert "epoch 1/1" in answer.out
+    answer = hyperseq("fit", "--config", config, "--run.root", root, *limits, *SMALL, *widths, *words)
+    assert (answer.code, answer.err) == (0, "")
+    return answer.out
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name)
+def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypatch):
+    monkeypatch.chdir(folder_with_data)
+    assert "epoch 1/1" in train(config, tmp_path, "--trainer.max_epochs=1")
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(("number", "config"), enumerate(CONFIGS), ids=map(name, CONFIGS))
+def test_every_config_trains_in_a_combination_of_precision_and_average(
+    number, config, tmp_path, folder_with_data, monkeypatch
+):
+    monkeypatch.chdir(folder_with_data)
+    precision, average = COMBINATIONS[number % len(COMBINATIONS)]
+    words = (f"--trainer.precision={precision}", f"--model.ema_decay={average}", "--trainer.max_epochs=20")
+    out = train(config, tmp_path, *words)
+    assert f"precision {precision}" in out and "epoch 20/20" in out
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name)

@@ -86,7 +86,7 @@ STEPS = ("--trainer.max_epochs=2", "--trainer.limit_train_batches=10", "--data.b
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 @pytest.mark.parametrize("compiled", ["false", "true"])
 @pytest.mark.parametrize("average", ["null", "0.9"])
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true", "bf16-true"])
 def test_the_digits_train_in_every_combination(tmp_path, precision, average, compiled):
     words = (f"--trainer.precision={precision}", f"--model.ema_decay={average}", f"--run.compile={compiled}")
     answer = fit(tmp_path, *TINY, *STEPS, *words, "--trainer.gradient_clip_val=1.0", config=DIGITS)
@@ -95,8 +95,8 @@ def test_the_digits_train_in_every_combination(tmp_path, precision, average, com
     assert hyperseq("test", "--config", tmp_path / "digits/1/config.yaml").code == 0
 
 
-# Part of `make test`: each value of each option once.
-@pytest.mark.parametrize(("precision", "average"), [("bf16-mixed", "0.9"), ("64-true", "null")])
+# Part of `make test`: each precision, with the average, whose weights have a type of their own.
+@pytest.mark.parametrize(("precision", "average"), [("bf16-mixed", "0.9"), ("64-true", "0.9"), ("bf16-true", "0.9")])
 def test_the_digits_train_in_other_precisions(tmp_path, precision, average):
     words = (f"--trainer.precision={precision}", f"--model.ema_decay={average}", "--trainer.gradient_clip_val=1.0")
     assert f"precision {precision}" in fit(tmp_path, *STEPS, *words).out

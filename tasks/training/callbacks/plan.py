@@ -4,6 +4,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.text import Text
 
+from tasks.learning.fresh_statistics import EstimateStatistics
 from tasks.runs.provenance import device_name
 from tasks.runs.run_folder import RunFolder
 
@@ -51,6 +52,9 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
         rows["steps"] += (
             f", of which {trainer.global_step:,} are taken: the learning rate is at the end of its schedule"
         )
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EstimateStatistics) and callback.acts(trainer, model):
+            rows["statistics"] = f"estimated anew from {trainer.num_training_batches} batches before each validation"
     if not _validates(trainer, total):
         rows["validation"] = "none within these steps: the last weights are kept"
     return rows
