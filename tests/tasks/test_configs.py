@@ -98,7 +98,7 @@ def test_every_config_takes_a_step(config, tmp_path, folder_with_data, monkeypat
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize(("number", "config"), enumerate(CONFIGS), ids=map(name, CONFIGS))
+@pytest.mark.parametrize(("number", "config"), list(enumerate(CONFIGS)), ids=map(name, CONFIGS))
 def test_every_config_trains_in_a_combination_of_precision_and_average(
     number, config, tmp_path, folder_with_data, monkeypatch
 ):
