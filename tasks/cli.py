@@ -14,7 +14,8 @@ from tasks.short_help import PURPOSES, VERBS, describe_options
 
 TRAINING = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
 NEEDED = {
-    **dict.fromkeys((*PURPOSES, "predict", "export", "publish", "bench"), TRAINING),
+    **dict.fromkeys((*PURPOSES, "predict", "export", "bench"), TRAINING),
+    "publish": ("yaml",),
     "results": ("rich", "yaml"),
     "data": ("rich", "filelock", "numpy"),
     "list": ("yaml", "numpy"),
@@ -41,9 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb in PURPOSES and {"-h", "--help"} & set(words):
         print(describe_options(verb), end="")
         return 0
-    if missing := [name for name in NEEDED[verb] if find_spec(name) is None]:
-        print(f"hyperseq: {verb} needs {', '.join(missing)}: {install_command('train')}", file=sys.stderr)
-        return 2
     act = {
         "predict": _predict,
         "export": _export,
@@ -54,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "list": _list,
     }.get(verb)
     try:
+        _check_installed(verb, NEEDED[verb])
         if act:
             act(words[1:])
         else:
@@ -67,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def _check_installed(verb: str, packages: Sequence[str]) -> None:
+    if missing := [name for name in packages if find_spec(name) is None]:
+        print(f"hyperseq: {verb} needs {', '.join(missing)}: {install_command('train')}", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def version() -> str:
@@ -211,8 +216,12 @@ def _publish(words: list[str]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folder of a finished or failed run")
+    runs = parser.parse_args(words).runs
+    if runs:
+        # The options of a run are compared with those that its config stands for, which the training reads.
+        _check_installed("publish RUN", TRAINING)
     try:
-        written = publish(parser.parse_args(words).runs, checkout=Path.cwd())
+        written = publish(runs, checkout=Path.cwd())
     except ValueError as error:
         _say_error(error)
         raise SystemExit(2) from error

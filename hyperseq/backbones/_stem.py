@@ -73,6 +73,11 @@ class StemmedBackbone(nn.Module):
         if not isinstance(x, Tensor):
             raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}")
         if isinstance(self.stem, (ChannelMixing, nn.Identity)):
+            if not (x.is_floating_point() or x.is_complex()):
+                raise ValueError(
+                    "x must be float16, bfloat16, float32 or float64 unless the stem takes ids, such as "
+                    f"hyperseq.nn.TokenEmbedding, got {x.dtype}"
+                )
             check_activations(x, name="x", num_spatial_dims=self.num_spatial_dims, channels=self.in_channels)
         # ids have no channel axis
         without_channels = x.dim() == 1 + self.num_spatial_dims

@@ -121,6 +121,11 @@ class Classifier(LightningModule):
             )
         if lengths is not None and isinstance(self.backbone, ShortensSequences):
             lengths = self.backbone.output_lengths(lengths)
+            if ((lengths < 1) | (lengths > features.shape[-1])).any():
+                raise UserError(
+                    f"{name}.output_lengths must return 1 to {features.shape[-1]}, the positions of the features, got "
+                    f"{int(lengths.min())} to {int(lengths.max())}"
+                )
         elif lengths is not None and features.shape[-1] != x.shape[-1]:
             raise UserError(
                 f"{name} must have a method output_lengths(lengths), since its features have another length than its "
@@ -155,8 +160,9 @@ class Classifier(LightningModule):
         return loss
 
     def evaluation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the outputs for one batch."""
-        outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self._kernels_for(batch["x"]))
+        """Keep the outputs for one batch; a compiled network runs uncompiled, as its program is that of training."""
+        with torch.compiler.set_stance("force_eager"):
+            outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self._kernels_for(batch["x"]))
         self._evaluated.append(Predictions(batch["index"], batch["y"], outputs))
 
     validation_step = test_step = predict_step = evaluation_step

@@ -11,7 +11,6 @@ from tasks.errors import UserError
 from tasks.results.readme_table import readme_with_table
 from tasks.runs.options import Options, drop_run_specific, flatten
 from tasks.runs.run_folder import RunFolder, write_json, write_text
-from tasks.training.resolved_config import read_options
 
 Record = dict[str, Any]
 
@@ -32,6 +31,9 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
     for name in (CONFIGS, README):
         if not (checkout / name).exists():
             raise UserError(f"publish must be called in the root of a checkout, got {checkout} without {name}")
+    if runs:
+        # What a config stands for is known to the parser of the training alone; the table needs no training.
+        from tasks.training.resolved_config import read_options
     options = [_own_options(path) for path in runs]
     configs = {name: _find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
     wanted = {name: drop_run_specific(dict(flatten(read_options(config)))) for name, config in configs.items()}

@@ -4,8 +4,11 @@ import re
 import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, NoReturn
+from types import UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin
 
 import yaml
 from jsonargparse import Namespace
@@ -79,6 +82,19 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
     if named is None or cause is None or (cause[1] and f"{cause[1]}." not in line):
         return line
     return f"{named[1]} must be an import path, such as package.module.Class: {cause[0]}"
+
+
+def prefer_integers(parser: LightningArgumentParser) -> None:
+    """Let every option that takes int and float read `1` as an int: Lightning takes 1 for one batch, 1.0 for all.
+
+    jsonargparse tries the types of a union in their order. Unions of `typing` that are equal may be one object, whose
+    order is that of whoever made it first in this process.
+    """
+    for action in parser._actions:
+        hint = getattr(action, "_typehint", None)
+        if get_origin(hint) in (Union, UnionType) and {int, float} <= set(get_args(hint)):
+            ordered = sorted(get_args(hint), key=lambda kind: kind is float)
+            action._typehint = reduce(or_, ordered)  # type: ignore[attr-defined]
 
 
 def collect_typed_keys(words: list[str], files: list[Path]) -> set[str]:

@@ -41,7 +41,7 @@ from tasks.training.callbacks.plan import Plan
 from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.split_list import SplitList
 from tasks.training.callbacks.training_clock import TrainingClock
-from tasks.training.cli_parser import OneLineParser, collect_typed_keys
+from tasks.training.cli_parser import OneLineParser, collect_typed_keys, prefer_integers
 from tasks.training.option_checks import build_bare_trainer, check_config_file, check_parsed_options, check_words
 from tasks.training.own_modules import add_import_folders, choose_import_folders, find_config_files, import_own_modules
 from tasks.training.report import Report, print_scores
@@ -119,6 +119,7 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the place of the run folder, and what the model learns from the data."""
+        prefer_integers(parser)
         parser.add_argument("--run.root", type=Path, default=Path("runs"), help="Folder of all runs.")
         parser.add_argument("--run.name", type=str, default="run", help="Name of the run: <root>/<name>/<number>.")
         parser.add_argument(

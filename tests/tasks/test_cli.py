@@ -566,18 +566,24 @@ def test_the_hint_names_the_packages_of_the_extra_or_the_clone(monkeypatch):
     assert install_command("audio") == 'pip install -e ".[audio]" in the root of the clone'
 
 
-def test_verbs_that_do_not_train_work_without_lightning(trained):
+def test_verbs_that_do_not_train_work_without_lightning(trained, tmp_path):
+    shutil.copy(ROOT / "README.md", tmp_path)
+    for folder in ("configs", "results"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     code = (
         "import sys\n"
         "for name in ('pytorch_lightning', 'lightning_fabric', 'jsonargparse', 'matplotlib', 'sklearn'):\n"
         "    sys.modules[name] = None\n"
         "from tasks.cli import main\n"
-        "for words in (['--version'], ['list'], ['results', sys.argv[1]], ['fit', '--help'], ['data', '--help']):\n"
-        "    assert main(words) == 0, words\n"
+        "run = sys.argv[1]\n"
+        "for words in ('--version', 'list', f'results {run}', 'fit --help', 'data --help', 'publish'):\n"
+        "    assert main(words.split()) == 0, words\n"
     )
     words = [sys.executable, "-W", "error", "-c", code, str(trained.folder)]
-    answer = subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (answer.returncode, answer.stderr) == (0, "")
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
 
 
 # Training through torch.compile.

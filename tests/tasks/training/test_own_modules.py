@@ -160,6 +160,34 @@ class BadNetwork(nn.Module):
         return self.mixing(x)
 
 
+class Ids(RaggedData):
+    num_tokens, in_channels = 5, 1
+
+    def read_splits(self):
+        splits = super().read_splits()
+        for split in splits.values():
+            split.x = [x[0].abs().long().clamp(max=4) for x in split.x]
+        return splits
+
+
+class NoLengths(nn.Module):
+    def __init__(self, d_model):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+
+class Wide(nn.Conv1d):
+    def __init__(self):
+        super().__init__(2, 7, 1)
+
+
+class Boastful(Half):
+    def output_lengths(self, lengths):
+        return lengths
+
+
 class NoNetwork(nn.Module):
     def forward(self, x):
         return x
@@ -277,6 +305,8 @@ def test_all_that_a_network_lacks_is_one_line_before_anything_is_written(folder)
 
 ROWS = "--data=own_parts.Rows", "--data.wrong"
 HALF = "--model.backbone=own_parts.Half"
+STACK = ("--model.backbone=hyperseq.backbones.ResidualStack", "--model.backbone.depth=1", "--model.backbone.d_model=4")
+TERMINATOR = "--model.backbone=hyperseq.Terminator", "--model.backbone.channels=[4,4]"
 
 
 @pytest.mark.parametrize(
@@ -296,6 +326,10 @@ HALF = "--model.backbone=own_parts.Half"
         (("--model.head=tasks.learning.heads.RegressionHead",), "y must be real, (B,) or (B, num_targets) of float32"),
         ((HALF,), "Half must have a method output_lengths(lengths), since its features have another length"),
         ((HALF, "--model.backbone.result=tuple"), "Half must return features (B, C, *S)"),
+        (("--model.backbone=own_parts.Boastful",), "Boastful.output_lengths must return 1 to 13, the positions of the"),
+        ((*STACK, "--model.backbone.layer=own_parts.NoLengths"), "whose forward does not take lengths, got NoLengths"),
+        ((*TERMINATOR, "--model.backbone.stem=own_parts.Wide"), "stem output must have 4 channels, got shape (8, 7, "),
+        ((*TERMINATOR, "--data=own_parts.Ids"), "such as hyperseq.nn.TokenEmbedding, got torch.int64"),
         (("--model.head=own_parts.ListHead",), "one a sample, got list for predicted"),
         (("--model.head=own_parts.NamelessHead",), "`predicted` among them, got class"),
         (("--model.head=own_parts.ShortHead",), "forward(features, *, lengths=None) must be there"),

@@ -1,0 +1,22 @@
+"""How options are read."""
+
+from typing import Union
+
+import pytest
+from pytorch_lightning.cli import LightningArgumentParser
+
+from tasks.training.cli_parser import prefer_integers
+
+
+# `float | int` stands for a union whose order another module has decided.
+@pytest.mark.parametrize("hint", [float | int, float | int | None, Union[int, float, None], int | float], ids=str)  # noqa: UP007
+def test_one_is_an_integer_and_one_point_nought_is_none_in_any_order_of_a_union(tmp_path, hint):
+    parser = LightningArgumentParser()
+    parser.add_argument("--limit", type=hint)
+    parser.add_argument("--config", action="config")
+    prefer_integers(parser)
+    (tmp_path / "int.yaml").write_text("limit: 1")
+    (tmp_path / "float.yaml").write_text("limit: 1.0")
+    for words, kind in (("--limit=1", int), ("--limit=1.0", float), ("int.yaml", int), ("float.yaml", float)):
+        words = words if words.startswith("--") else f"--config={tmp_path / words}"
+        assert type(parser.parse_args([words]).limit) is kind
