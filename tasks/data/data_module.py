@@ -211,6 +211,20 @@ def check_data_module(data: LightningDataModule, *, splits: Sequence[str] = SPLI
         raise UserError(f"{type(data).__name__} is no data module that can be trained on: {'; '.join(wrong)}")
 
 
+def describe_longer(data: Any) -> str | None:
+    """Count the sequences in memory that are longer than the training size; `None` where there are none.
+
+    Sequences that a transform may cut are not counted.
+    """
+    counts, longest = [], 0
+    for split, samples in getattr(data, "splits", {}).items():
+        lengths = samples.lengths if samples.transform is None else None
+        if lengths is not None and (longer := int((lengths > data.size[0]).sum())):
+            counts.append(f"{longer:,} of {len(lengths):,} {split}")
+            longest = max(longest, int(lengths.max()))
+    return f"{', '.join(counts)}: up to {longest:,} positions, trained for {data.size[0]:,}" if counts else None
+
+
 def _broken_rules(data: LightningDataModule, splits: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the rule of each attribute that is there and breaks its rule."""
     value = {name: getattr(data, name) for name in (*REQUIRED, *OPTIONAL) if hasattr(data, name)}

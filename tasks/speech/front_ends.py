@@ -14,6 +14,7 @@ from torch.nn.functional import gelu, pad
 
 from hyperseq.functional import Padding, as_padding, mask_padding
 from hyperseq.nn import BatchStandardization
+from hyperseq.nn._precision import AtLeastFloat32
 from tasks.errors import UserError
 from tasks.speech._torchaudio import import_torchaudio
 
@@ -90,7 +91,7 @@ class LearnedFilters(nn.Module):
         return mask_padding(x, padding)
 
 
-class FeatureStandardization(nn.Module):
+class FeatureStandardization(AtLeastFloat32):
     """Standardize features by mean and standard deviation of each channel over the training set.
 
     Training collects the statistics of all positions that it has seen, and uses them at once, so that training and
@@ -140,7 +141,7 @@ class FeatureStandardization(nn.Module):
         return f"{self.channels}, eps={self.eps}"
 
 
-class Spectrum(nn.Module):
+class Spectrum(AtLeastFloat32):
     """Log-mel spectrum, or MFCC: `log(mel(|STFT(x)|²) + 1e-6)`, and its orthonormal DCT over the mel bands.
 
     Frames are centered at multiples of the hop; beyond both ends of a sample its waveform is mirrored. The mel scale is
@@ -207,10 +208,12 @@ class Spectrum(nn.Module):
         ends = torch.full((len(x),), x.shape[-1], device=x.device) if padding is None else padding.lengths
         left = self.frame // 2
         frames = _mirror(x, ends, left=left, right=self.frame - left).unfold(-1, self.frame, self.hop)
-        power = torch.fft.rfft(frames * self.window).abs().square()
-        features = (power @ self.filters + LOG_FLOOR).log()
-        if self.transform is not None:
-            features = features @ self.transform
+        # Half types have no FFT, and too few digits for a power spectrum.
+        with torch.autocast(x.device.type, enabled=False):
+            power = torch.fft.rfft(frames * self.window).abs().square()
+            features = (power @ self.filters + LOG_FLOOR).log()
+            if self.transform is not None:
+                features = features @ self.transform
         # (B, C, frames, features) to (B, C * features, frames)
         features = features.mT.flatten(1, 2)
         return features if padding is None else mask_padding(features, as_padding(self.output_lengths(ends), features))
@@ -246,7 +249,7 @@ class _SpectralStem(nn.Module):
         if self.training:
             ends = None if padding is None else padding.lengths
             features = mask_at_random(features, ends, time=self.time_mask, frequency=self.frequency_mask)
-        return mask_padding(self.mixing(features), padding)
+        return mask_padding(self.mixing(features.to(x.dtype)), padding)
 
 
 class LogMel(_SpectralStem):

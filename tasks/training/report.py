@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from tasks.data.data_module import describe_longer
 from tasks.learning.classifier import Classifier
 from tasks.learning.predictions import Predictions
 from tasks.learning.score import Score
@@ -107,6 +108,8 @@ class Report:
             counted, total = scores[split].num_samples if split in scores else 0, self.data.split_sizes.get(name, 0)
             if counted < total:
                 console.print(f"{split}: {counted:,} of {total:,} samples, by trainer.limit_{name}_batches")
+        if self.model.has_hyper_kernels and (longer := describe_longer(self.data)):
+            console.print(f"longer inputs: {longer}")
         for path in sorted(path for path in self.run.path.rglob("*") if path.is_file()):
             console.print(f"  {path}")
         console.print("\nNext:")

@@ -4,6 +4,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.text import Text
 
+from tasks.data.data_module import describe_longer
 from tasks.learning.fresh_statistics import EstimateStatistics
 from tasks.runs.provenance import device_name
 from tasks.runs.run_folder import RunFolder
@@ -52,6 +53,8 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
         rows["steps"] += (
             f", of which {trainer.global_step:,} are taken: the learning rate is at the end of its schedule"
         )
+    if model.has_hyper_kernels and (longer := describe_longer(data)):
+        rows["longer"] = f"{longer}; the kernels read on, which costs accuracy"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EstimateStatistics) and callback.acts(trainer, model):
             rows["statistics"] = f"estimated anew from {trainer.num_training_batches} batches before each validation"

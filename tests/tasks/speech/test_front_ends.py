@@ -174,3 +174,19 @@ def test_options_out_of_range_are_named():
     ]:
         with pytest.raises(UserError, match=message):
             build()
+
+
+@pytest.mark.parametrize("name", ["log-mel", "MFCC"])
+def test_spectra_and_their_statistics_keep_their_digits_in_half_precision(name):
+    truth, half = STEMS[name](), STEMS[name]()
+    half.load_state_dict(truth.state_dict())
+    half.to(torch.bfloat16)
+    x = torch.randn(4, 1, 97).bfloat16()
+    for _ in range(300):
+        half(x)
+    assert half.standardization.count == 300 * 4 * truth.output_lengths(97)
+    spectrum = truth.spectrum(x.float())
+    torch.testing.assert_close(half.spectrum(x), spectrum)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(truth.spectrum(x.float()), spectrum)
+    assert half(x).dtype == torch.bfloat16

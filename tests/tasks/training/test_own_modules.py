@@ -348,6 +348,16 @@ def test_a_plain_mistake_is_one_line_before_the_first_step_has_ended(folder, wor
     assert not list(folder.glob("runs/own/*/results.json"))
 
 
+def test_plan_and_report_tell_of_sequences_that_are_longer_than_the_kernels_were_trained_for(folder):
+    answer = hyperseq("fit", "--config", "own.yaml", *TERMINATOR, "--trainer.max_epochs=1")
+    assert (answer.code, answer.err) == (0, "")
+    longer = "13 of 40 train, 1 of 10 val, 2 of 10 test: up to 30 positions, trained for 24"
+    told = " ".join(answer.out.split())
+    assert f"longer {longer}; the kernels read on, which costs accuracy " in told
+    assert f"longer inputs: {longer} " in told
+    assert "longer" not in hyperseq("fit", "--config", "own.yaml", "--trainer.max_epochs=1").out
+
+
 def test_a_preset_is_named_like_any_network(folder):
     words = ("--model.backbone=hyperseq.backbones.TerminatorCIFAR", "--print_config")
     answer = hyperseq("fit", "--config", ROOT / "configs/images/cifar10_2d.yaml", *words)
