@@ -53,7 +53,7 @@ def check_config_file(path: Path) -> None:
             raise UserError(f"{key.value} must be a mapping of options, got {value.value!r} in {path}")
 
 
-def check_parsed_options(options: Namespace) -> None:
+def check_parsed_options(options: Namespace, *, training: bool) -> None:
     """Check the parsed options of `fit`, `validate`, `test` or `predict`, without the data.
 
     Raises:
@@ -66,6 +66,8 @@ def check_parsed_options(options: Namespace) -> None:
         raise UserError(f"run.num_threads must be at least 1, got {options.run.num_threads}")
     if options.run.root.exists() and not options.run.root.is_dir():
         raise UserError(f"run.root must be a folder, got the file {options.run.root}")
+    if training and options.trainer.precision == "16-true":
+        raise UserError("trainer.precision must not be 16-true to train: gradients underflow, and the loss becomes NaN")
     check_options(**{name: options.model.get(name) for name, _, _ in OPTION_RULES})
     for name, rule in _broken_trainer_rules(options.trainer):
         raise UserError(f"trainer.{name} must be {rule}, got {options.trainer[name]}")

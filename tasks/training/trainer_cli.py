@@ -151,7 +151,7 @@ class TrainingCLI(LightningCLI):
         files = [Path(file.relative) for file in options.config or []]
         self._refuse_what_would_be_ignored(options, collect_typed_keys(args, files))
         try:
-            check_parsed_options(options)
+            check_parsed_options(options, training=self.config.subcommand == "fit")
             bare_trainer = build_bare_trainer(options.trainer)
         except UserError as error:
             parser.error(str(error))

@@ -40,6 +40,7 @@ def refusal(tmp_path, *words, config=DIGITS):
         ("--trainer.max_epochs=-5", "trainer must have options that Lightning takes: `max_epochs` must be"),
         ("--trainer.accelerator=abacus", "trainer must have options that Lightning takes: You selected an invalid"),
         ("--trainer.precision=transformer-engine", "trainer must have options that Lightning takes: Requirement"),
+        ("--trainer.precision=16-true", "trainer.precision must not be 16-true to train: gradients underflow"),
         ("--model.slow_lr=", "model.slow_lr must have a value, got '' (null stands for none)"),
     ],
 )
