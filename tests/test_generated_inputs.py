@@ -92,7 +92,8 @@ def global_operator(draw, dtype):
         lambda x, v: reference.global_hyperzzw(x, kernel[0].double(), v, mode), [context, values], lengths, size
     )
     values = spoil(values, lengths)
-    return lambda x: F.global_hyperzzw(x, kernel, values, mode=mode, lengths=lengths), spoil(context, lengths), truth
+    options = {"mode": mode, "lengths": lengths, "exact": mode == "causal" and draw(st.booleans())}
+    return lambda x: F.global_hyperzzw(x, kernel, values, **options), spoil(context, lengths), truth
 
 
 def local_operator(draw, dtype):
@@ -101,6 +102,22 @@ def local_operator(draw, dtype):
     kernel = tensor(draw, batch, channels, *[draw(st.integers(1, 5)) for _ in size], dtype=dtype)
     truth = by_samples(reference.local_hyperzzw, [values, kernel], None, size)
     return lambda x: F.local_hyperzzw(x, kernel), values, truth
+
+
+def causal_window(draw, dtype):
+    batch, channels, size = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.integers(1, 12))
+    context, values = (tensor(draw, batch, channels, size, dtype=dtype) for _ in range(2))
+    kernel = tensor(draw, draw(st.sampled_from([1, batch])), channels, draw(st.integers(1, 5)), dtype=dtype)
+    lengths = lengths_for(draw, batch, size)
+    rows = zip(*(reference.samples_of(x.double(), lengths) for x in (context, values)), strict=True)
+    kernels = kernel.double().expand(batch, -1, -1)
+    truth = [reference.causal_local_hyperzzw(x, v, k) for (x, v), k in zip(rows, kernels, strict=True)]
+    values = spoil(values, lengths)
+    return (
+        lambda x: F.causal_local_hyperzzw(x, values, kernel, lengths=lengths),
+        spoil(context, lengths),
+        reference.batch_of(truth, [size]),
+    )
 
 
 def mixing(draw, dtype):
@@ -118,6 +135,9 @@ def mixing(draw, dtype):
 def means(draw, dtype):
     batch, channels, *size = shape(draw)
     x, lengths = tensor(draw, batch, channels, *size, dtype=dtype), lengths_for(draw, batch, *size)
+    if len(size) == 1 and draw(st.booleans()):
+        truth = by_samples(reference.cumulative_mean, [x], lengths, size)
+        return lambda x: F.cumulative_mean(x, lengths=lengths), spoil(x, lengths), truth
     if draw(st.booleans()):
         truth = torch.stack([reference.spatial_mean(s) for s in reference.samples_of(x.double(), lengths)])
         return lambda x: F.spatial_mean(x, lengths=lengths), spoil(x, lengths), truth
@@ -177,7 +197,16 @@ def interaction(draw, dtype):
     return lambda x: F.hyper_interaction(x, other, **kernels, lengths=lengths), spoil(x, lengths), truth
 
 
-FUNCTIONS = [convolution, global_operator, local_operator, mixing, means, standardization, interaction]
+FUNCTIONS = [
+    convolution,
+    global_operator,
+    local_operator,
+    causal_window,
+    mixing,
+    means,
+    standardization,
+    interaction,
+]
 
 WRONG = {
     "integers": lambda x: x.nan_to_num().long(),
