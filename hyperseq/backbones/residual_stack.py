@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
+from torch.utils.checkpoint import checkpoint as compute_again
 
 from hyperseq._checks import check_choice, check_count, check_fraction
 from hyperseq.backbones._stem import PaddedCall, StemmedBackbone
@@ -31,6 +33,8 @@ class ResidualStack(StemmedBackbone):
         dropout: Probability of dropping an output of a layer or an MLP; 0 to 0.5.
         stem: Maps the input to ``(B, d_model, L)``. Default: a 1x1 mixing. `hyperseq.nn.TokenEmbedding` takes ids.
             A stem that shortens the sequence has ``output_lengths`` (see `hyperseq.Terminator`).
+        checkpoint: Keep the inputs of each layer alone for the backward pass, which computes the rest again: less
+            memory, more time, the same gradients.
 
     Shape:
         ``(B, in_channels, L)``, or what the given stem takes, to ``(B, d_model, L)``.
@@ -56,6 +60,7 @@ class ResidualStack(StemmedBackbone):
         mlp: _Mlp = "gated",
         dropout: float = 0.0,
         stem: nn.Module | None = None,
+        checkpoint: bool = False,
     ) -> None:
         width = check_count(d_model, name="d_model")
         super().__init__(1, in_channels, width, stem, rule="d_model must be", given=width)
@@ -65,6 +70,7 @@ class ResidualStack(StemmedBackbone):
         depth = check_count(depth, name="depth")
         self.layers = nn.ModuleList(_ResidualLayer(layer, width, mlp, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
+        self.checkpoint = checkpoint
 
     def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
         """Compute features.
@@ -80,7 +86,10 @@ class ResidualStack(StemmedBackbone):
         features, padding = self._embed(x, lengths)
         hidden = _mask(features.mT, padding)
         for layer in self.layers:
-            hidden = layer(hidden, padding)
+            if self.checkpoint and torch.is_grad_enabled():
+                hidden = compute_again(layer, hidden, padding, use_reentrant=False)
+            else:
+                hidden = layer(hidden, padding)
         return _mask(self.norm(hidden), padding).mT
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as compute_again
 from typing_extensions import Unpack
 
 from hyperseq._axes import crop, spatial_size
@@ -43,6 +44,8 @@ class Terminator(StemmedBackbone):
         kernel_per: ``sample``, or ``batch`` for one local kernel per batch, as the paper's code does.
         dropout: Probability of dropping an output of a block; 0 to 0.5.
         concatenate_earlier: Concatenate the outputs of all earlier blocks to the branches of every block.
+        checkpoint: Keep the inputs of each block alone for the backward pass, which computes the rest again: less
+            memory, more time, the same gradients.
 
     Shape:
         ``(B, in_channels, *S)``, or what the given stem takes, to features ``(B, channels[-1], *S)``.
@@ -69,6 +72,7 @@ class Terminator(StemmedBackbone):
         channels: Sequence[int],
         stem: nn.Module | None = None,
         concatenate_earlier: bool = False,
+        checkpoint: bool = False,
         **block: Unpack[BlockOptions],
     ) -> None:
         if not isinstance(channels, Sequence) or len(channels) < 2:
@@ -80,7 +84,7 @@ class Terminator(StemmedBackbone):
         self.size = as_size(size, self.num_spatial_dims, name="size")
         self.channels = widths
         self.out_channels = widths[-1]
-        self.concatenate_earlier = concatenate_earlier
+        self.concatenate_earlier, self.checkpoint = concatenate_earlier, checkpoint
         self.blocks = nn.ModuleList(
             SFNEBlock(
                 self.num_spatial_dims,
@@ -142,7 +146,11 @@ class Terminator(StemmedBackbone):
         outputs: list[Tensor] = []
         for block, kernel in zip(self._sfne_blocks(), kernels, strict=True):
             earlier = outputs if self.concatenate_earlier else ()
-            features = block(features, lengths=padding, rate=rate, hyper_kernel=kernel, earlier=earlier)
+            options = {"lengths": padding, "rate": rate, "hyper_kernel": kernel, "earlier": list(earlier)}
+            if self.checkpoint and torch.is_grad_enabled():
+                features = compute_again(block, features, use_reentrant=False, **options)
+            else:
+                features = block(features, **options)
             if self.concatenate_earlier:
                 outputs.append(features)
         return features

@@ -47,5 +47,10 @@ def is_mapped(x: Tensor) -> bool:
     return False
 
 
+def is_recomputed() -> bool:
+    """Say whether a backward pass is at work: a forward inside it computes again what a checkpoint did not keep."""
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
+
+
 def _has_dual_level() -> bool:
     return forward_ad._current_level >= 0

@@ -8,7 +8,7 @@ from torch.distributed import ProcessGroup
 
 from hyperseq._checks import check_activations, check_choice, check_count, check_fraction, check_positive
 from hyperseq.functional import batch_standardize, instance_standardize
-from hyperseq.functional._numerics import is_mapped
+from hyperseq.functional._numerics import is_mapped, is_recomputed
 from hyperseq.functional._standardization import (
     batch_standardize_with_moments,
     check_groups,
@@ -125,7 +125,8 @@ class BatchStandardization(AtLeastFloat32):
                 "the samples of a mapped axis would each change the running statistics"
             )
         y, mean, var = batch_standardize_with_moments(x, lengths=lengths, eps=self.eps, across=self._processes())
-        if self.training:
+        # The batch of a checkpoint that is computed again has been counted.
+        if self.training and not is_recomputed():
             self._update(mean, var)
         return y
 

@@ -1,14 +1,17 @@
 """Layers under what people do to a backward pass: checkpoints, batched gradients, changes in place, scaled losses."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from hyperseq import Terminator
+from hyperseq import SequenceMixer, Terminator
+from hyperseq.backbones import ResidualStack
 from hyperseq.functional import fft_conv, global_hyperzzw, local_hyperzzw, mix_channels
+from hyperseq.nn import BatchStandardization
 from tests import cases
 from tests.nn.layers import LAYERS, WITH_INPUTS
 
@@ -37,6 +40,44 @@ def test_a_checkpoint_gives_the_same_gradients(name):
     expected = torch.autograd.grad(output, leaves, cotangent)
     again = checkpoint(module, *inputs, use_reentrant=False)
     assert_all_close(torch.autograd.grad(again, leaves, cotangent), expected)
+
+
+BACKBONES = {
+    "Terminator": lambda **o: Terminator(1, 2, size=8, channels=[4, 6, 8], slow_hidden_channels=8, omega_0=3.0, **o),
+    "ResidualStack": lambda **o: ResidualStack(2, layer=partial(SequenceMixer, l_max=8), depth=2, d_model=6, **o),
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_that_keeps_the_inputs_of_its_blocks_alone_takes_the_same_step(name):
+    """Same features, gradients and running statistics, dropout included, with lengths."""
+    x, lengths, found = cases.normal(3, 2, 7), torch.tensor([7, 1, 4]), []
+    for keep in (True, False):
+        torch.manual_seed(0)
+        model = BACKBONES[name](dropout=0.3, checkpoint=not keep).double()
+        features = model(x, lengths=lengths)
+        gradients = torch.autograd.grad(features.square().sum(), [x, *model.parameters()])
+        found.append([features, *gradients, *model.buffers()])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_that_keeps_the_inputs_of_its_blocks_alone_saves_fewer_tensors(name):
+    counts = []
+    for keep in (True, False):
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, saved=saved: saved.append(x.numel()) or x, lambda x: x):
+            BACKBONES[name](checkpoint=not keep)(torch.randn(3, 2, 7))
+        counts.append(sum(saved))
+    assert counts[1] < counts[0] / 2
+
+
+def test_a_checkpoint_counts_its_batch_once():
+    model, x = BatchStandardization(3), torch.randn(4, 3, 5, requires_grad=True)
+    checkpoint(model, x, use_reentrant=False).sum().backward()
+    assert model.num_batches_tracked == 1
+    torch.testing.assert_close(model.running_mean, x.detach().mean(dim=(0, 2)))
 
 
 @over_layers
