@@ -38,7 +38,7 @@ class Classifier(LightningModule):
         num_classes: Classes, or real targets; the command takes them from the data.
         head: Called with `(backbone.out_channels, num_classes)`; brings loss, metrics and predictions.
         label_smoothing: Share of the target spread over all classes while training.
-        slow_neural_loss_weight: Weight of the slow neural loss.
+        slow_neural_loss_weight: Weight of the slow neural loss; a network of one block has no such loss.
         optimizer: Any optimizer by import path, called with the parameter groups and `lr`; AdamW by default.
         lr: Peak learning rate.
         slow_lr: Peak learning rate of the slow networks; `null` for `lr`.
@@ -143,7 +143,8 @@ class Classifier(LightningModule):
         outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=hyper_kernels)
         loss = self.train_loss(outputs, batch["y"])
         means: dict[str, Tensor] = {}
-        if hyper_kernels:
+        # One block has no other block to be compared with.
+        if hyper_kernels and len(hyper_kernels) > 1:
             means["train/slow_neural_loss"] = slow_neural_loss(hyper_kernels)
             loss = loss + self.slow_neural_loss_weight * means["train/slow_neural_loss"]
         if not loss.isfinite():

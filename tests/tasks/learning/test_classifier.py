@@ -83,8 +83,8 @@ class NoKernels(torch.nn.Module):
         return self.mixing(x)
 
 
-@pytest.mark.parametrize("kernels", [None, []])
-def test_the_slow_neural_loss_is_asked_of_networks_with_hyper_kernels_alone(monkeypatch, kernels):
+@pytest.mark.parametrize("kernels", [None, [], [torch.ones(1, 2, 9)]])
+def test_the_slow_neural_loss_is_asked_of_networks_with_two_hyper_kernels_or_more(monkeypatch, kernels):
     model = Classifier(NoKernels(kernels=kernels), num_classes=3)
     logged = {}
     monkeypatch.setattr(model, "log_dict", lambda means, **options: logged.update(means))
