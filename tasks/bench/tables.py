@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -169,8 +170,10 @@ def _describe_memory(runs: list[Run]) -> str:
 
 
 def _describe_data(run: Run) -> str:
-    protocol = run["config"]["data"].get("init_args", {}).get("protocol")
-    return ", ".join(filter(None, [run.get("source"), protocol]))
+    options = run["config"]["data"].get("init_args", {})
+    # Shorter expressions of ListOps are another task.
+    limits = "{shortest} to {longest} symbols".format(**options) if "longest" in options else None
+    return ", ".join(filter(None, [run.get("source"), limits, options.get("protocol")]))
 
 
 def samples_per_second(run: Run) -> float | None:
@@ -179,10 +182,12 @@ def samples_per_second(run: Run) -> float | None:
     batch_size = config["data"].get("init_args", {}).get("batch_size")
     if not batch_size or not run.get("seconds"):
         return None
-    samples = run["steps"] * batch_size * (config["trainer"].get("accumulate_grad_batches") or 1)
-    if config["trainer"].get("limit_train_batches") in (None, 1, 1.0) and run["epochs"]:
-        # The last batch of an epoch may be a smaller one.
-        samples = min(samples, run["epochs"] * run["split"]["train"])
+    a_step = batch_size * (config["trainer"].get("accumulate_grad_batches") or 1)
+    samples = run["steps"] * a_step
+    if config["trainer"].get("limit_train_batches") in (None, 1, 1.0):
+        # The last batch of an epoch may be a smaller one; the last epoch of a training may be cut short.
+        epochs, steps = divmod(run["steps"], ceil(run["split"]["train"] / a_step))
+        samples = epochs * run["split"]["train"] + steps * a_step
     return float(samples / run["seconds"])
 
 

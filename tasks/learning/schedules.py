@@ -3,6 +3,7 @@
 `step` counts the optimizer steps taken, 0 to `total_steps - 1`; `warmup` is the share of the steps spent rising.
 """
 
+from collections.abc import Callable
 from functools import partial
 from math import cos, pi
 from typing import Literal
@@ -36,6 +37,9 @@ def constant(step: int, *, total_steps: int, warmup: float) -> float:
     return min((step + 1) / (warmup * total_steps + 1), 1.0)
 
 
+SCHEDULES: dict[str, Callable[..., float]] = {"one_cycle": one_cycle, "cosine": cosine, "constant": constant}
+
+
 def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int, warmup: float) -> LambdaLR:
     """Attach a schedule to an optimizer, to be stepped once per optimizer step; every group keeps its own peak.
 
@@ -45,14 +49,13 @@ def make_schedule(name: ScheduleName, optimizer: Optimizer, *, total_steps: int,
     Raises:
         UserError: If `name` is unknown, `total_steps` is below 1 or `warmup` lies outside 0 to 1.
     """
-    schedules = {"one_cycle": one_cycle, "cosine": cosine, "constant": constant}
-    if name not in schedules:
-        raise UserError(f"name must be one of {', '.join(schedules)}, got {name!r}")
+    if name not in SCHEDULES:
+        raise UserError(f"name must be one of {', '.join(SCHEDULES)}, got {name!r}")
     if total_steps < 1:
         raise UserError(f"total_steps must be at least 1, got {total_steps}")
     if not 0 <= warmup <= 1:
         raise UserError(f"warmup must lie in [0, 1], got {warmup}")
-    return LambdaLR(optimizer, partial(schedules[name], total_steps=total_steps, warmup=warmup))
+    return LambdaLR(optimizer, partial(SCHEDULES[name], total_steps=total_steps, warmup=warmup))
 
 
 def interpolate_cosine(start: float, end: float, share: float) -> float:

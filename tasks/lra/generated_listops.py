@@ -52,8 +52,8 @@ class _Level(NamedTuple):
         return (np.cumsum(self.num_children) - self.num_children)[self.is_operator]
 
 
-def generate_expressions(seed: int) -> Iterator[Expression]:
-    """Yield distinct expressions without end; the seed alone decides them.
+def generate_expressions(seed: int, *, shortest: int = SHORTEST, longest: int = LONGEST) -> Iterator[Expression]:
+    """Yield distinct expressions of `shortest` to `longest` symbols without end; the seed alone decides them.
 
     Example:
         >>> first = next(generate_expressions(seed=0))
@@ -64,24 +64,26 @@ def generate_expressions(seed: int) -> Iterator[Expression]:
     # Equal trees have equal symbols: the text can be parsed in one way only.
     seen: set[bytes] = set()
     while True:
-        for expression in _draw_expressions(random):
+        for expression in _draw_expressions(random, shortest, longest):
             if (key := expression.symbols.tobytes()) not in seen:
                 seen.add(key)
                 yield expression
 
 
-def take_expressions(count: int, *, seed: int) -> tuple[NDArray[np.uint8], Numbers, Numbers]:
+def take_expressions(
+    count: int, *, seed: int, shortest: int = SHORTEST, longest: int = LONGEST
+) -> tuple[NDArray[np.uint8], Numbers, Numbers]:
     """Return the first expressions of a seed: all symbols in one row, the length of each, the value of each."""
-    expressions = list(islice(generate_expressions(seed), count))
+    expressions = list(islice(generate_expressions(seed, shortest=shortest, longest=longest), count))
     symbols = np.concatenate([expression.symbols for expression in expressions])
     lengths = np.array([len(expression.symbols) for expression in expressions])
     return symbols, lengths, np.array([expression.value for expression in expressions])
 
 
-def _draw_expressions(random: np.random.Generator) -> Iterator[Expression]:
+def _draw_expressions(random: np.random.Generator, shortest: int, longest: int) -> Iterator[Expression]:
     levels = _draw_levels(random)
     sizes = _measure_subtrees(levels)
-    kept = (sizes[0] >= SHORTEST) & (sizes[0] <= LONGEST)
+    kept = (sizes[0] >= shortest) & (sizes[0] <= longest)
     levels, sizes = _keep_trees(levels, sizes, kept)
     values = _evaluate(levels)
     lengths = sizes[0]

@@ -14,10 +14,12 @@ from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
 from tasks.data.tokens import END, NUM_SPECIALS, order_by_frequency, read_text
 from tasks.errors import UserError
-from tasks.lra.generated_listops import SYMBOLS, take_expressions
+from tasks.lra.generated_listops import LONGEST, SHORTEST, SYMBOLS, take_expressions
 from tasks.lra.published.listops import find_files, read_split, split_symbols
 
 NUM_VALIDATION = NUM_TEST = 2000
+FEWEST_LONGEST = 100
+"""Below, there are too few distinct expressions to draw from."""
 Source = Literal["generated", "released"]
 
 
@@ -33,6 +35,9 @@ class ListOps(InMemoryDataModule):
         root: Folder of all data sets, for `released`.
         num_train: Training expressions to generate; the other splits do not depend on it.
         data_seed: Seed of what is generated; the seed of the training does not change the data.
+        shortest: Fewest symbols of a generated expression. Limits other than those of the benchmark make another task,
+            for trials.
+        longest: Most symbols of a generated expression.
         batch_size: Samples a batch.
         bucket_by_length: Put expressions of like length into one batch, which leaves little padding.
 
@@ -42,7 +47,7 @@ class ListOps(InMemoryDataModule):
 
     num_spatial_dims = 1
     in_channels = 1
-    size = (2048,)
+    size: tuple[int, ...] = (2048,)
     class_names = tuple("0123456789")
     num_tokens = NUM_SPECIALS + len(SYMBOLS)
 
@@ -53,6 +58,8 @@ class ListOps(InMemoryDataModule):
         root: Path = Path("data"),
         num_train: int = 96_000,
         data_seed: int = 0,
+        shortest: int = SHORTEST,
+        longest: int = LONGEST,
         batch_size: int = 32,
         bucket_by_length: bool = True,
         **options: Any,
@@ -62,6 +69,18 @@ class ListOps(InMemoryDataModule):
             raise UserError(f"source must be one of {', '.join(get_args(Source))}, got {source!r}")
         if num_train < 1:
             raise UserError(f"num_train must be at least 1, got {num_train}")
+        if not FEWEST_LONGEST <= longest <= LONGEST:
+            raise UserError(f"longest must lie in [{FEWEST_LONGEST}, {LONGEST}], got {longest}")
+        if not 1 <= shortest <= longest // 2:
+            raise UserError(f"shortest must lie in [1, longest / 2], got {shortest} for {longest}")
+        if source == "released" and (shortest, longest) != (SHORTEST, LONGEST):
+            raise UserError(
+                f"shortest and longest must be {SHORTEST} and {LONGEST} for released expressions, "
+                f"got {shortest} and {longest}"
+            )
+        if longest < LONGEST:
+            self.size = (longest + 1,)
+        self.shortest, self.longest = shortest, longest
         self.source, self.root = source, Path(root)
         self.num_train, self.data_seed = num_train, data_seed
 
@@ -99,7 +118,9 @@ class ListOps(InMemoryDataModule):
     def _generate(self) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
         # Test and validation come first, so that another num_train leaves them as they are.
         counts = {"test": NUM_TEST, "val": NUM_VALIDATION, "train": self.num_train}
-        symbols, lengths, values = take_expressions(sum(counts.values()), seed=self.data_seed)
+        symbols, lengths, values = take_expressions(
+            sum(counts.values()), seed=self.data_seed, shortest=self.shortest, longest=self.longest
+        )
         rows = np.cumsum(list(counts.values()))[:-1]
         cuts = np.cumsum(lengths)[rows - 1]
         parts = zip(np.split(symbols, cuts), np.split(lengths, rows), np.split(values, rows), strict=True)

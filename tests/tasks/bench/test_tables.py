@@ -69,6 +69,13 @@ def test_our_runs_stand_beside_published_ones_in_markdown():
     assert format_text(RUNS, PUBLISHED, budget="full", latex=False) == MARKDOWN
 
 
+def test_the_limits_of_generated_expressions_are_told():
+    run = result(0, 0.5, source="generated")
+    run["config"]["data"]["init_args"] |= {"shortest": 100, "longest": 400}
+    text = format_text({"listops": [run]}, PUBLISHED, budget="full", latex=False)
+    assert "| generated, 100 to 400 symbols |" in text
+
+
 def test_latex_holds_the_same_cells():
     text = format_text(RUNS, PUBLISHED, budget="full", latex=True)
     assert r"hyperseq & 42.00 $\pm$ 1.41 (generated) & $\times$ & 46.00 (generated) & these runs \\" in text
@@ -93,6 +100,8 @@ def test_a_group_without_published_results_has_the_table_of_tasks_alone():
     [
         ({}, 2 * 495 / 20, 2 * 495 * 1024 / 20),  # the last batch of an epoch holds 5 samples
         ({"epochs": 0, "steps": 30}, 15, 15 * 1024),
+        # 50 steps an epoch; the second one was cut short.
+        ({"epochs": 1, "steps": 60}, 29.75, 29.75 * 1024),
         ({"seconds": 0.0}, None, None),
     ],
 )

@@ -145,6 +145,22 @@ def test_options_out_of_range_are_refused():
         ListOps(source="public")
     with pytest.raises(ValueError, match="num_train must be at least 1, got 0"):
         ListOps(num_train=0)
+    with pytest.raises(ValueError, match=r"^longest must lie in \[100, 1999\], got 99$"):
+        ListOps(shortest=10, longest=99)
+    with pytest.raises(ValueError, match=r"^shortest must lie in \[1, longest / 2\], got 101 for 200$"):
+        ListOps(shortest=101, longest=200)
+    told = "^shortest and longest must be 501 and 1999 for released expressions, got 100 and 400$"
+    with pytest.raises(ValueError, match=told):
+        ListOps(source="released", shortest=100, longest=400)
+
+
+def test_shorter_expressions_can_be_generated_for_trials():
+    data = ListOps(num_train=40, shortest=100, longest=200)
+    data.setup()
+    check_data_module(data)
+    # One symbol is the end.
+    lengths = torch.cat([data.splits[split].lengths for split in ("train", "val", "test")]) - 1
+    assert 100 <= lengths.min() < 105 and 195 < lengths.max() <= 200 and data.size == (201,)
 
 
 def test_new_expressions_have_the_ids_of_the_released_ones(tmp_path):

@@ -1,0 +1,82 @@
+"""A training that lasts a number of seconds, whatever number of steps that is."""
+
+import time
+from typing import Any, Literal, get_args
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from tasks.data.batches import Batch
+from tasks.errors import UserError
+from tasks.learning.classifier import Classifier
+from tasks.learning.schedules import SCHEDULES
+
+Clock = Literal["cpu", "wall"]
+CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
+
+# The schedules are functions of a step: the share of the seconds is read in as many steps.
+STEPS = 10**6
+
+
+class TimeBudget(Callback):
+    """End the training when its seconds are spent; the schedule of the model runs over them, not over the epochs.
+
+    Validations are not counted. After the last step the model is validated, and a continued run goes on from the
+    seconds of its checkpoint. `trainer.max_epochs` still ends a training, so it must be out of reach.
+
+    Args:
+        seconds: Seconds of training; above 0.
+        clock: `cpu` counts what all threads of the process compute, so that other programs on the machine do not
+            shorten the training; `wall` is for a GPU.
+
+    Raises:
+        UserError: If an option is out of range.
+    """
+
+    def __init__(self, seconds: float, *, clock: Clock = "cpu") -> None:
+        if not seconds > 0:
+            raise UserError(f"seconds must be above 0, got {seconds}")
+        if clock not in get_args(Clock):
+            raise UserError(f"clock must be one of {', '.join(get_args(Clock))}, got {clock!r}")
+        self.seconds, self._read_clock = seconds, CLOCKS[clock]
+        self._earlier = 0.0
+        self._since: float | None = None
+
+    @property
+    def spent(self) -> float:
+        """Seconds of training so far."""
+        return self._earlier + (0.0 if self._since is None else self._read_clock() - self._since)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._since = self._read_clock()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rates by the share of the seconds that is spent."""
+        assert isinstance(pl_module, Classifier)
+        step = round(min(self.spent / self.seconds, 1.0) * (STEPS - 1))
+        factor = SCHEDULES[pl_module.schedule](step, total_steps=STEPS, warmup=pl_module.warmup)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Stop after this step, and its validation, when the seconds are spent."""
+        trainer.should_stop = trainer.should_stop or self.spent >= self.seconds
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._earlier, self._since = self.spent, None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock again, unless this was the trial before the training."""
+        if not trainer.sanity_checking:
+            self._since = self._read_clock()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the seconds so far in the checkpoint."""
+        return {"spent": self.spent}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the seconds in a checkpoint."""
+        self._earlier = state_dict["spent"]
