@@ -23,7 +23,7 @@ from tasks.speech.audio_files import AudioError
 
 Item = TypeVar("Item")
 
-VERSION = 1
+VERSION = 2
 """Raised when the same key would give other samples."""
 
 _CHUNK = 256
