@@ -1,6 +1,7 @@
 """The Terminator: a stack of slow-fast neural encoding blocks."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -146,11 +147,12 @@ class Terminator(StemmedBackbone):
         outputs: list[Tensor] = []
         for block, kernel in zip(self._sfne_blocks(), kernels, strict=True):
             earlier = outputs if self.concatenate_earlier else ()
-            options = {"lengths": padding, "rate": rate, "hyper_kernel": kernel, "earlier": list(earlier)}
+            # A copy of the list: the block is computed again when later outputs have been appended.
+            encode = partial(block, lengths=padding, rate=rate, hyper_kernel=kernel, earlier=list(earlier))
             if self.checkpoint and torch.is_grad_enabled():
-                features = compute_again(block, features, use_reentrant=False, **options)
+                features = compute_again(encode, features, use_reentrant=False)
             else:
-                features = block(features, **options)
+                features = encode(features)
             if self.concatenate_earlier:
                 outputs.append(features)
         return features
