@@ -59,8 +59,11 @@ def wheel(tmp_path_factory):
 def installed(wheel, tmp_path_factory):
     """Return the folder into which the wheel is installed, beside the packages of this interpreter."""
     folder = tmp_path_factory.mktemp("installed")
-    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-index", "--prefix", folder]
-    subprocess.run([*command, wheel.filename], check=True, capture_output=True)
+    # Without --ignore-installed, pip takes the command out of the environment that the tests run in.
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-index", "--ignore-installed"]
+    before = sorted(Path(sys.executable).parent.iterdir())
+    subprocess.run([*command, "--prefix", folder, wheel.filename], check=True, capture_output=True)
+    assert sorted(Path(sys.executable).parent.iterdir()) == before
     return folder
 
 

@@ -85,7 +85,7 @@ def test_a_run_whose_seconds_end_within_an_epoch_is_validated_and_tested(now, tm
     results = json.loads((run / "results.json").read_text())
     # Epochs are those that were finished.
     assert (results["steps"], results["epochs"]) == (2, 0)
-    (row,) = csv.DictReader((run / "metrics.csv").open())
+    (row,) = csv.DictReader((run / "metrics.csv").read_text().splitlines())
     assert 0 <= float(row["val/accuracy"]) <= 1
 
 
