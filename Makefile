@@ -38,11 +38,11 @@ demo: $(STAMP) ## train on real handwritten digits, as sequences and as images, 
 test: $(STAMP) ## run the tests (ARGS="-k conv" picks some, PYTHON=python3.12 the interpreter)
 	@$(VENV)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGS)
 
-fuzz: $(STAMP) ## try many more generated inputs than the tests do: ten minutes on two cores
+fuzz: $(STAMP) ## try many more generated inputs than the tests do: four minutes of one core
 	@$(VENV)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal -m fuzz $(ARGS)
 
 # In one process: tests that time a kill need the machine for themselves.
-torture: $(STAMP) ## kill trainings, fill disks, train in every precision: half an hour (ARGS="-k disk" picks some)
+torture: $(STAMP) ## kill trainings, fill disks, train in every precision: eleven minutes (ARGS="-k disk" picks some)
 	@$(VENV)/python -m pytest -q -m torture tests/tasks/test_torture.py tests/tasks/test_configs.py $(ARGS)
 
 lint: $(STAMP) ## check style, formatting and types

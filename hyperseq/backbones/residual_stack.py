@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
-from torch.utils.checkpoint import checkpoint as compute_again
 
 from hyperseq._checks import check_choice, check_count, check_fraction
+from hyperseq.backbones._checkpoint import call_part
 from hyperseq.backbones._stem import PaddedCall, StemmedBackbone
 from hyperseq.functional.padding import Padding
 
@@ -86,10 +85,7 @@ class ResidualStack(StemmedBackbone):
         features, padding = self._embed(x, lengths)
         hidden = _mask(features.mT, padding)
         for layer in self.layers:
-            if self.checkpoint and torch.is_grad_enabled():
-                hidden = compute_again(layer, hidden, padding, use_reentrant=False)
-            else:
-                hidden = layer(hidden, padding)
+            hidden = call_part(layer, hidden, padding, compute_again=self.checkpoint)
         return _mask(self.norm(hidden), padding).mT
 
 

@@ -5,11 +5,11 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint as compute_again
 from typing_extensions import Unpack
 
 from hyperseq._axes import crop, spatial_size
 from hyperseq._checks import as_size
+from hyperseq.backbones._checkpoint import call_part
 from hyperseq.backbones._stem import StemmedBackbone
 from hyperseq.functional.padding import Padding
 from hyperseq.nn import ChannelMixing, SFNEBlock, TokenEmbedding
@@ -146,13 +146,9 @@ class Terminator(StemmedBackbone):
         kernels = [None] * len(self.blocks) if hyper_kernels is None else self._beginnings(hyper_kernels, size)
         outputs: list[Tensor] = []
         for block, kernel in zip(self._sfne_blocks(), kernels, strict=True):
-            earlier = outputs if self.concatenate_earlier else ()
             # A copy of the list: the block is computed again when later outputs have been appended.
-            encode = partial(block, lengths=padding, rate=rate, hyper_kernel=kernel, earlier=list(earlier))
-            if self.checkpoint and torch.is_grad_enabled():
-                features = compute_again(encode, features, use_reentrant=False)
-            else:
-                features = encode(features)
+            encode = partial(block, lengths=padding, rate=rate, hyper_kernel=kernel, earlier=tuple(outputs))
+            features = call_part(encode, features, compute_again=self.checkpoint)
             if self.concatenate_earlier:
                 outputs.append(features)
         return features

@@ -9,6 +9,7 @@ from tasks.data.batches import Batch
 from tasks.errors import UserError
 from tasks.learning.classifier import Classifier
 from tasks.learning.schedules import SCHEDULES
+from tasks.training.stopwatch import Stopwatch
 
 Clock = Literal["cpu", "wall"]
 CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
@@ -37,18 +38,16 @@ class TimeBudget(Callback):
             raise UserError(f"seconds must be above 0, got {seconds}")
         if clock not in get_args(Clock):
             raise UserError(f"clock must be one of {', '.join(get_args(Clock))}, got {clock!r}")
-        self.seconds, self._read_clock = seconds, CLOCKS[clock]
-        self._earlier = 0.0
-        self._since: float | None = None
+        self.seconds, self._stopwatch = seconds, Stopwatch(CLOCKS[clock])
 
     @property
     def spent(self) -> float:
         """Seconds of training so far."""
-        return self._earlier + (0.0 if self._since is None else self._read_clock() - self._since)
+        return self._stopwatch.seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._since = self._read_clock()
+        self._stopwatch.start()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Set the learning rates by the share of the seconds that is spent."""
@@ -66,12 +65,12 @@ class TimeBudget(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock."""
-        self._earlier, self._since = self.spent, None
+        self._stopwatch.stop()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock again, unless this was the trial before the training."""
         if not trainer.sanity_checking:
-            self._since = self._read_clock()
+            self._stopwatch.start()
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the seconds so far in the checkpoint."""
@@ -79,4 +78,4 @@ class TimeBudget(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the seconds in a checkpoint."""
-        self._earlier = state_dict["spent"]
+        self._stopwatch.go_on_from(state_dict["spent"])

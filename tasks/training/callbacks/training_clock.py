@@ -1,9 +1,10 @@
 """How long a training took, also when it was resumed."""
 
-import time
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+
+from tasks.training.stopwatch import Stopwatch
 
 
 class TrainingClock(Callback):
@@ -13,21 +14,20 @@ class TrainingClock(Callback):
     """
 
     def __init__(self) -> None:
-        self._earlier = 0.0
-        self._started: float | None = None
+        self._stopwatch = Stopwatch()
 
     @property
     def seconds(self) -> float:
         """Seconds so far."""
-        return self._earlier + (0.0 if self._started is None else time.perf_counter() - self._started)
+        return self._stopwatch.seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start."""
-        self._started = time.perf_counter()
+        self._stopwatch.start()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop."""
-        self._earlier, self._started = self.seconds, None
+        self._stopwatch.stop()
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the seconds so far in the checkpoint."""
@@ -35,4 +35,4 @@ class TrainingClock(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the seconds in a checkpoint."""
-        self._earlier = state_dict["seconds"]
+        self._stopwatch.go_on_from(state_dict["seconds"])

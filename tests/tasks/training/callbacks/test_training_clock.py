@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.training.callbacks import training_clock
+from tasks.training import stopwatch
 from tasks.training.callbacks.training_clock import TrainingClock
 
 
@@ -8,7 +8,7 @@ from tasks.training.callbacks.training_clock import TrainingClock
 def now(monkeypatch):
     """A clock that a test sets."""
     time = [100.0]
-    monkeypatch.setattr(training_clock.time, "perf_counter", lambda: time[0])
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: time[0])
     return time
 
 
