@@ -39,7 +39,9 @@ MAY_IMPORT = {
     **{f"tasks.{group}": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning"} for group in GROUPS},
     "tasks.training": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs"},
     "tasks.results": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
-    "tasks.estimators": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
+    "tasks.estimators": {
+        "hyperseq", *TASK_LEAVES, "tasks.shipped", "tasks.data", "tasks.learning", "tasks.runs", "tasks.training",
+    },
     "tasks.bench": {*TASK_LEAVES, "tasks.shipped", "tasks.runs", "tasks.results"},
     "tasks.cli": {"hyperseq", "tasks"},
     "tasks.*": set(),

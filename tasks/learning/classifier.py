@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -38,6 +38,8 @@ class Classifier(LightningModule):
         num_classes: Classes, or real targets; the command takes them from the data.
         head: Called with `(backbone.out_channels, num_classes)`; brings loss, metrics and predictions.
         label_smoothing: Share of the target spread over all classes while training.
+        class_weights: `balanced` weighs each class in the training loss by `N / (num_classes * n)`, n of the N training
+            samples being of it, so that rare classes count as much as frequent ones; `null` weighs samples alike.
         slow_neural_loss_weight: Weight of the slow neural loss; a network of one block has no such loss.
         optimizer: Any optimizer by import path, called with the parameter groups and `lr`; AdamW by default.
         lr: Peak learning rate.
@@ -66,6 +68,7 @@ class Classifier(LightningModule):
         num_classes: int,
         head: Callable[[int, int], nn.Module] = ClassificationHead,
         label_smoothing: float = 0.0,
+        class_weights: Literal["balanced"] | None = None,
         slow_neural_loss_weight: float = 1.0,
         optimizer: Callable[[list[dict[str, Any]], float], Optimizer] = adamw,
         lr: float = 1e-3,
@@ -92,6 +95,10 @@ class Classifier(LightningModule):
                 name = type(self.head).__name__
                 raise UserError(f"label_smoothing must be 0 with {name}, whose loss has none, got {label_smoothing}")
             self.train_loss = partial(self.head.loss, label_smoothing=label_smoothing)
+        if class_weights and not accepts(self.head.loss, "class_weights"):
+            name = type(self.head).__name__
+            raise UserError(f"class_weights must be null with {name}, whose loss has none, got {class_weights}")
+        self.class_weights = class_weights
         self.slow_neural_loss_weight = slow_neural_loss_weight
         self.optimizer, self.lr, self.slow_lr, self.weight_decay = optimizer, lr, slow_lr, weight_decay
         self.schedule, self.warmup = schedule, warmup
@@ -132,6 +139,22 @@ class Classifier(LightningModule):
                 f"input: got {features.shape[-1]} for {x.shape[-1]} positions"
             )
         return self.head(features, lengths=lengths)
+
+    def on_fit_start(self) -> None:
+        """Take the weights of the classes from the training split, if they are balanced.
+
+        Raises:
+            UserError: If the data module does not count its classes.
+        """
+        if self.class_weights is None:
+            return
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not callable(getattr(data, "count_classes", None)):
+            name = type(data).__name__
+            raise UserError(f"class_weights must be null with {name}, which has no count_classes(), got balanced")
+        counts = data.count_classes().to(self.device)
+        weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+        self.train_loss = partial(self.train_loss, class_weights=weights)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of one batch.

@@ -1,5 +1,6 @@
 """What the data modules of audio share: decoding, windows, normalization, augmentation, new files."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.draws import uniform_draws
 from tasks.data.ragged import RaggedSequences
 from tasks.errors import UserError
-from tasks.speech.audio_files import Audio, AudioError, read_audio, resample
+from tasks.speech.audio_files import Audio, AudioError, find_audio_files, read_audio, resample
 from tasks.speech.decoded_clips import DecodedClips, load_decoded_clips
 from tasks.speech.waveform_augmentation import NUM_DRAWS, WaveformAugmentation
 
@@ -131,7 +132,7 @@ class AudioDataModule(InMemoryDataModule):
         Windows overlap by half; the last one ends with the file. Names of windows are `<path>[<start>-<end>ms]`.
         """
         try:
-            waveform = self.prepare(read_audio(path))
+            waveform = self.prepare(self.read_audio(path))
         except AudioError as error:
             raise UserError(error.reason) from error
         windows = self.cut_windows(waveform, size=self.size[0], hop=max(self.size[0] // 2, 1))
@@ -144,9 +145,13 @@ class AudioDataModule(InMemoryDataModule):
         first, last = (round(1000 * position / self.sample_rate) for position in (start, end))
         return f"{first}-{last}ms"
 
+    def find_files(self, folder: Path) -> list[Path]:
+        """Return the audio files below a folder, sorted."""
+        return find_audio_files(folder)
+
     def read_audio(self, path: Path) -> Audio:
-        """Decode an audio file as it is; `AudioError` if it is bad."""
-        return read_audio(path)
+        """Decode an audio file as it is, or standard input for `-`; `AudioError` if it is bad."""
+        return read_audio(sys.stdin.buffer.read() if str(path) == "-" else path)
 
     def prepare(self, audio: tuple[Tensor, int]) -> Tensor:
         """Bring a waveform to the rate and the channels of the training, `(in_channels, L)`."""

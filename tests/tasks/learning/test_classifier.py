@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
@@ -24,6 +26,35 @@ def test_the_loss_is_smoothed_cross_entropy_and_the_weighted_slow_neural_loss(mo
     wanted = cross_entropy(model(BATCH["x"]), BATCH["y"], label_smoothing=0.1) + 3 * slow
     assert slow > 0
     torch.testing.assert_close(model.training_step(BATCH, 0), wanted)
+
+
+class CountingData:
+    """A data module that knows its classes: 3 of the 4 training samples are of class 1, none of class 2."""
+
+    def count_classes(self):
+        return torch.tensor([1, 3, 0])
+
+
+def test_balanced_classes_count_alike_in_the_training_loss(monkeypatch):
+    model = classifier(class_weights="balanced", slow_neural_loss_weight=0.0)
+    monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
+    model.trainer = SimpleNamespace(datamodule=CountingData(), global_step=0)
+    model.on_fit_start()
+    batch = {"x": torch.randn(4, 1, 9), "y": torch.tensor([0, 1, 1, 1])}
+    each = cross_entropy(model(batch["x"]), batch["y"], reduction="none")
+    wanted = (each[:1].mean() + each[1:].mean()) / 2
+    torch.testing.assert_close(model.training_step(batch, 0), wanted)
+
+
+def test_weights_of_classes_that_nothing_counts_or_takes_are_refused():
+    model = classifier(class_weights="balanced")
+    model.trainer = SimpleNamespace(datamodule=object())
+    message = r"class_weights must be null with object, which has no count_classes\(\), got balanced"
+    with pytest.raises(UserError, match=message):
+        model.on_fit_start()
+    message = "class_weights must be null with RegressionHead, whose loss has none, got balanced"
+    with pytest.raises(UserError, match=message):
+        classifier(head=RegressionHead, class_weights="balanced")
 
 
 def test_hyper_kernels_are_generated_once_a_step(monkeypatch):
