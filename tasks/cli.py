@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import UserError
 from tasks.extras import install_command
@@ -121,6 +122,9 @@ def _predict(words: list[str]) -> None:
     parser.add_argument("--window", type=float, metavar="SECONDS", help="audio: a row for each window of this length")
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="audio: step between windows (half a window)")
     parser.add_argument(
+        "--native-rate", action="store_true", help="audio: give the network the rate of a file, in place of resampling"
+    )
+    parser.add_argument(
         "files",
         nargs="+",
         type=Path,
@@ -144,20 +148,24 @@ def _predict(words: list[str]) -> None:
 
     try:
         run = load_run(options.run)
-        chosen = {"topk": options.topk, "reject_below": choose_rejection(run, options.reject_below)}
+        chosen: dict[str, Any] = {
+            "report": report,
+            "topk": options.topk,
+            "reject_below": choose_rejection(run, options.reject_below),
+            "native_rate": options.native_rate,
+        }
+        timelines = None
         if options.window is None and options.hop is None:
-            columns = predict_files(run, options.files, report=report, **chosen)
+            columns = predict_files(run, options.files, **chosen)
         else:
             from tasks.estimators.timelines import predict_timelines
 
-            timelines = predict_timelines(
-                run, options.files, report=report, window=options.window, hop=options.hop, **chosen
-            )
+            timelines = predict_timelines(run, options.files, window=options.window, hop=options.hop, **chosen)
             columns = timelines.windows
-            if columns and options.out:
-                timelines.write_beside(options.out)
         if columns and options.out:
             write_text(options.out, format_columns(columns))
+            if timelines:
+                timelines.write_beside(options.out)
         elif columns:
             print(format_columns(columns), end="")
     except (UserError, OSError) as error:

@@ -40,7 +40,13 @@ MAY_IMPORT = {
     "tasks.training": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs"},
     "tasks.results": {"hyperseq", *TASK_LEAVES, "tasks.data", "tasks.learning", "tasks.runs", "tasks.training"},
     "tasks.estimators": {
-        "hyperseq", *TASK_LEAVES, "tasks.shipped", "tasks.data", "tasks.learning", "tasks.runs", "tasks.training",
+        "hyperseq",
+        *TASK_LEAVES,
+        "tasks.shipped",
+        "tasks.data",
+        "tasks.learning",
+        "tasks.runs",
+        "tasks.training",
     },
     "tasks.bench": {*TASK_LEAVES, "tasks.shipped", "tasks.runs", "tasks.results"},
     "tasks.cli": {"hyperseq", "tasks"},
@@ -82,6 +88,7 @@ PUBLIC_NAMES = {
     ],
     "hyperseq.losses": ["slow_neural_loss"],
     "hyperseq.nn": [
+        "AtLeastFloat32",
         "BatchStandardization",
         "ChannelMixing",
         "GlobalHyperZZW",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.errors import UserError
-from tasks.estimators.predict_files import stack_samples
+from tasks.estimators.predict_files import check_native_rate, stack_samples
 from tasks.estimators.run import Run, load_run
 from tasks.runs.run_folder import RunFolder
 from tasks.shipped import find_configs
@@ -39,29 +39,33 @@ class AudioClassifier:
 
     Args:
         run: A run whose data module reads audio, as `hyperseq fit --config configs/speech/folder.yaml` leaves it.
+        native_rate: Give the network the samples as they are, and their rate, in place of resampled ones.
 
     Raises:
-        UserError: If the data of the run are no audio, or its head has no probability for each class.
+        UserError: If the data of the run are no audio, its head has no probability for each class, or the network takes
+            no rate with `native_rate`.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, native_rate: bool = False) -> None:
         if not hasattr(run.model.head, "probabilities"):
             raise UserError(f"run must have a head with probabilities, got {type(run.model.head).__name__}")
         if run.description.sample_rate is None:
             raise UserError(f"run must be one of audio, got {run.path} without a sample rate")
-        self.run = run
+        if native_rate:
+            check_native_rate(run)
+        self.run, self.native_rate = run, native_rate
         self._data: Any = run.preprocessing
 
     @classmethod
-    def load(cls, path: str | Path) -> "AudioClassifier":
-        """Load a run folder; `UserError` as of `load_run`.
+    def load(cls, path: str | Path, *, native_rate: bool = False) -> "AudioClassifier":
+        """Load a run folder; `UserError` as of `load_run` and above.
 
         Example:
             >>> classifier = AudioClassifier.load("runs/folder/1")  # doctest: +SKIP
             >>> classifier.predict(["new.wav"])  # doctest: +SKIP
             ['dog']
         """
-        return cls(load_run(path))
+        return cls(load_run(path), native_rate=native_rate)
 
     @classmethod
     def train(cls, source: str | Path, *options: str) -> "AudioClassifier":
@@ -128,15 +132,19 @@ class AudioClassifier:
         Returns:
             Start and end of each window in seconds, and the outputs, `(N, num_classes)`.
         """
-        rate = self._data.sample_rate
         window, hop = self.check_window(window, hop)
+        audio = self._read(recording)
+        if self.native_rate:
+            waveform, rate = self._data.prepare_native(audio)
+        else:
+            waveform, rate = self._data.prepare(audio), self._data.sample_rate
         size, step = max(round(window * rate), 1), max(round(hop * rate), 1)
-        pieces = self._data.cut_windows(self._data.prepare(self._read(recording)), size=size, hop=step)
+        pieces = self._data.cut_windows(waveform, size=size, hop=step)
         places = [(start / rate, (start + piece.shape[1]) / rate) for start, piece in pieces.items()]
-        inputs = [self._data.normalize(piece) for piece in pieces.values()]
-        batch = self._data.batch_size
+        inputs = [self._data.normalize(piece, rate=rate) for piece in pieces.values()]
+        batch, relative = self._data.batch_size, self._data.sample_rate / rate
         outputs = [
-            self.run.compute_outputs(*stack_samples(inputs[first : first + batch]))
+            self.run.compute_outputs(*stack_samples(inputs[first : first + batch]), rate=relative)
             for first in range(0, len(inputs), batch)
         ]
         return places, torch.cat(outputs)

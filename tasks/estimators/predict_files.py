@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 
 from tasks.errors import UserError
 from tasks.estimators.run import Run, Sample
+from tasks.learning.backbone import check_takes_rate
 from tasks.learning.rejection import names_one_class
 from tasks.runs.run_folder import RunFolder
 from tasks.training.prediction_table import Columns, name_columns
@@ -31,6 +32,7 @@ def predict_files(
     report: Callable[[Path, Exception], None],
     topk: int = 1,
     reject_below: float | None = None,
+    native_rate: bool = False,
 ) -> Columns:
     """Predict every sample of the files that can be read.
 
@@ -42,6 +44,8 @@ def predict_files(
             `probability_2` and so on.
         reject_below: Name no class, but `(none)`, where the probability of the most probable one is lower; `None` to
             name one always.
+        native_rate: Of audio: give the network the samples of a file as they are, and their rate; otherwise a file is
+            resampled to the rate of the training.
 
     Returns:
         One list a column, one entry a sample: `name`, and the columns of the head. The columns are empty if no file
@@ -49,18 +53,32 @@ def predict_files(
 
     Raises:
         UserError: If `topk` or `reject_below` are out of range, or given where the head names no single class with its
-            probability.
+            probability. If the network or the data module of the run takes no rate.
     """
+    if native_rate:
+        check_native_rate(run)
     columns: Columns = {}
     for file in find_files(run, files, report=report):
         try:
-            samples = run.read_samples(file)
+            samples, rate = run.read_native_samples(file) if native_rate else (run.read_samples(file), 1.0)
         except UNREADABLE as error:
             report(file, error)
             continue
-        for name, values in predict_samples(run, samples, topk=topk, reject_below=reject_below).items():
+        answers = predict_samples(run, samples, topk=topk, reject_below=reject_below, rate=rate)
+        for name, values in answers.items():
             columns.setdefault(name, []).extend(values)
     return columns
+
+
+def check_native_rate(run: Run) -> None:
+    """Check that the files of a run can be answered at their own rate.
+
+    Raises:
+        UserError: If the network takes no rate, or the data module reads no files at their own.
+    """
+    if not hasattr(run.preprocessing, "read_native_samples"):
+        raise UserError(f"native_rate must be left out with {type(run.preprocessing).__name__}, which is no audio")
+    check_takes_rate(run.model.backbone, name="native_rate")
 
 
 def find_files(run: Run, paths: Sequence[Path], *, report: Callable[[Path, Exception], None]) -> Iterator[Path]:
@@ -99,9 +117,11 @@ def choose_rejection(run: Run, given: str | None) -> float | None:
 
 
 def predict_samples(
-    run: Run, samples: Mapping[str, Sample], *, topk: int = 1, reject_below: float | None = None
+    run: Run, samples: Mapping[str, Sample], *, topk: int = 1, reject_below: float | None = None, rate: float = 1.0
 ) -> Columns:
     """Predict samples by name, in batches as large as in the training; options and columns as of `predict_files`.
+
+    `rate` is the step of the positions relative to training.
 
     Raises:
         UserError: As `predict_files`, or if images of several sizes are in one batch.
@@ -109,7 +129,7 @@ def predict_samples(
     outputs = []
     for batch in _batches(list(samples.values()), run.preprocessing.batch_size):
         x, lengths = stack_samples(_rows(batch))
-        outputs.append(run.compute_outputs(x, lengths))
+        outputs.append(run.compute_outputs(x, lengths, rate=rate))
     return {"name": list(samples), **name_answers(run, torch.cat(outputs), topk=topk, reject_below=reject_below)}
 
 

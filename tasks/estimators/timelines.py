@@ -63,6 +63,7 @@ def predict_timelines(
     hop: float | None = None,
     topk: int = 1,
     reject_below: float | None = None,
+    native_rate: bool = False,
 ) -> Timelines:
     """Answer for each window of each recording that can be read.
 
@@ -74,11 +75,12 @@ def predict_timelines(
         hop: Step between windows in seconds; `None` for half a window.
         topk: As of `predict_files`.
         reject_below: As of `predict_files`.
+        native_rate: As of `predict_files`.
 
     Raises:
         UserError: If the data of the run are no audio, or an option is out of range.
     """
-    classifier = AudioClassifier(run)
+    classifier = AudioClassifier(run, native_rate=native_rate)
     if isinstance(run.model.head, MultiLabelHead):
         raise UserError("window must be left out with MultiLabelHead, whose answer is not one class")
     window, hop = classifier.check_window(window, hop)

@@ -21,8 +21,8 @@ from tasks.runs.checkpoints import RunCheckpoint, load_weights, read_checkpoint
 from tasks.runs.provenance import describe_environment
 from tasks.runs.run_folder import RunFolder, write_json, write_text, write_whole
 from tasks.training.callbacks.epoch_log import read_rows
-from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
 from tasks.training.class_scores import write_class_scores
+from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
 from tasks.training.prediction_table import format_csv, write_mistakes, write_predictions
 
 GENERATED = "generated"

@@ -2,15 +2,20 @@ import csv
 import io
 import json
 import shutil
+from copy import copy
 
 import numpy as np
 import pytest
 import torch
 
+from hyperseq import Terminator
 from tasks.errors import UserError
 from tasks.estimators import AudioClassifier
-from tasks.estimators.timelines import merge_windows
+from tasks.estimators.predict_files import predict_files
+from tasks.estimators.timelines import merge_windows, predict_timelines
+from tasks.learning.classifier import Classifier
 from tasks.runs.run_folder import RunFolder
+from tasks.speech.front_ends import LearnedFilters
 from tests.tasks.command import ROOT, hyperseq
 from tests.tasks.speech.recordings import tone, wav_bytes, write, write_folder
 
@@ -181,6 +186,50 @@ def test_an_improbable_class_is_rejected_at_a_given_threshold_or_that_of_the_run
     found = hyperseq("predict", "--run", moved, "--reject-below", "auto", path)
     message = f"reject_below must be a number for a run without a threshold of its own, got auto: {moved}"
     assert (found.code, found.err) == (1, f"hyperseq: error: {message}\n")
+
+
+@pytest.fixture
+def rated(classifier):
+    """The run with other networks: one of continuous kernels, or one behind filters, both take a rate."""
+
+    def make(stem, **options):
+        run = copy(classifier.run)
+        backbone = Terminator(1, 1, size=1600, channels=[4, 8], stem=stem, slow_hidden_channels=4)
+        run.model = Classifier(backbone, num_classes=2).eval()
+        return AudioClassifier(run, **options)
+
+    return make
+
+
+def test_at_its_native_rate_a_recording_is_not_resampled_and_the_network_is_told(rated, folder):
+    native = rated(None, native_rate=True)
+    fast = tone(300, seconds=0.2, rate=16000)
+    x = native._data.normalize(torch.from_numpy(fast).mT, rate=16000)
+    assert x.shape == (1, 3200)
+    found = native.predict_proba([(fast[:, 0], 16000)])
+    torch.testing.assert_close(found, native.run.predict(x[None], rate=0.5))
+    path = write(folder / "fast.wav", np.tile(fast, (2, 1)), rate=16000, subtype="FLOAT")
+    columns = predict_files(native.run, [path], report=None, native_rate=True)
+    assert columns["name"] == [f"{path}[{place}-{place + 200}ms]" for place in (0, 100, 200)]
+    timelines = predict_timelines(native.run, [path], report=None, native_rate=True)
+    assert timelines.windows["probability"] == columns["probability"]
+    assert timelines.windows["end"] == ["0.2", "0.3", "0.4"]
+
+    alike = rated(LearnedFilters(4, strides=(4, 4)), native_rate=True)
+    resampled = AudioClassifier(alike.run).predict_proba([(fast[:, 0], 16000)])
+    torch.testing.assert_close(alike.predict_proba([(fast[:, 0], 16000)]), resampled, rtol=0, atol=0.01)
+
+
+def test_a_native_rate_is_refused_where_it_means_nothing(classifier, rated, folder, monkeypatch):
+    path = write(folder / "low.wav", tone(300, seconds=0.15, seed=98))
+    for words in ((), ("--window", 0.1)):
+        answer = hyperseq("predict", "--run", classifier.run.path, "--native-rate", *words, path)
+        message = "native_rate must be left out with the stem LogMel, which is made for one rate"
+        assert (answer.code, answer.out, answer.err) == (1, "", f"hyperseq: error: {message}\n")
+    native = rated(None, native_rate=True)
+    monkeypatch.setattr(native._data, "normalization", "legacy")
+    with pytest.raises(UserError, match="native_rate must be left out with normalization=legacy, whose statistics"):
+        native.predict([path])
 
 
 def test_a_folder_is_trained_on_by_the_shipped_config(monkeypatch):

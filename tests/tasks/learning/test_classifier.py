@@ -87,6 +87,18 @@ def test_an_evaluation_generates_its_hyper_kernels_once_and_forgets_them(monkeyp
     assert len(calls) == 2
 
 
+def test_a_batch_of_another_rate_is_scored_by_kernels_of_that_rate(monkeypatch):
+    model = classifier().eval()
+    model.on_test_epoch_start()
+    for number, rate in enumerate((None, 2.0, 0.5)):
+        model.test_step({**BATCH, "index": 5 * number + BATCH["index"]} | ({"rate": rate} if rate else {}), number)
+    wanted = torch.cat([model(BATCH["x"], rate=rate) for rate in (1.0, 2.0, 0.5)])
+    torch.testing.assert_close(model.join_predictions().outputs.float(), wanted)
+    monkeypatch.setattr(model.backbone, "forward", lambda x, *, lengths=None, hyper_kernels=None: x)
+    with pytest.raises(UserError, match="rate must be left out with Terminator, whose forward takes no rate"):
+        model.test_step({**BATCH, "rate": 2.0}, 0)
+
+
 def test_batches_shorter_and_longer_than_the_training_size_train_and_are_scored_as_alone(monkeypatch):
     model = classifier()
     monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
