@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import UserError
 from tasks.extras import install_command
@@ -115,29 +116,58 @@ def _predict(words: list[str]) -> None:
     parser.add_argument("--run", required=True, type=Path, metavar="RUN", help="a run folder, such as runs/digits/1")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file to write; by default it is printed")
     parser.add_argument("--topk", type=int, default=1, metavar="K", help="classes to name for each sample (1)")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file that the data module can read")
+    parser.add_argument(
+        "--reject-below", metavar="P", help="name no class below this probability; auto for that of the run, see docs"
+    )
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="audio: a row for each window of this length")
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="audio: step between windows (half a window)")
+    parser.add_argument(
+        "--native-rate", action="store_true", help="audio: give the network the rate of a file, in place of resampling"
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a file that the data module can read; audio: also a folder, or - for a WAV file from standard input",
+    )
     options = parser.parse_args(words)
 
-    from tasks.estimators.predict_files import predict_files
+    from tasks.estimators.predict_files import choose_rejection, predict_files
     from tasks.estimators.run import load_run
     from tasks.runs.run_folder import write_text
-    from tasks.training.prediction_table import format_csv
+    from tasks.training.prediction_table import format_columns
 
     unread: list[Path] = []
 
     def report(file: Path, error: Exception) -> None:
         unread.append(file)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        _say_error(f"{file}: {reason}")
+        told = str(reason)
+        _say_error(told if told.startswith(f"{file}: ") else f"{file}: {told}")
 
     try:
-        columns = predict_files(load_run(options.run), options.files, report=report, topk=options.topk)
-        if columns:
-            text = format_csv([list(columns), *zip(*columns.values(), strict=True)])
-            if options.out:
-                write_text(options.out, text)
-            else:
-                print(text, end="")
+        run = load_run(options.run)
+        chosen: dict[str, Any] = {
+            "report": report,
+            "topk": options.topk,
+            "reject_below": choose_rejection(run, options.reject_below),
+            "native_rate": options.native_rate,
+        }
+        timelines = None
+        if options.window is None and options.hop is None:
+            columns = predict_files(run, options.files, **chosen)
+        else:
+            from tasks.estimators.timelines import predict_timelines
+
+            timelines = predict_timelines(run, options.files, window=options.window, hop=options.hop, **chosen)
+            columns = timelines.windows
+        if columns and options.out:
+            write_text(options.out, format_columns(columns))
+            if timelines:
+                timelines.write_beside(options.out)
+        elif columns:
+            print(format_columns(columns), end="")
     except (UserError, OSError) as error:
         _say_error(error)
         raise SystemExit(1) from error

@@ -51,6 +51,7 @@ OPTIONS = """
   --model.weight_decay 0.0         decay of the weights
   --model.schedule one_cycle       or cosine, constant; --model.warmup is the share of rising steps
   --model.label_smoothing 0.0      share of the target spread over all classes
+  --model.class_weights balanced   rare classes count as much as frequent ones
   --model.ema_decay 0.999          average the weights
 
 hyperseq {verb} --help-all lists every option of the trainer and the model.

@@ -1,6 +1,8 @@
 """The stem of a network: from the input to the channels of the first block or layer."""
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ class PaddedCall:
         self.takes_lengths = parameter is not None
         self.takes_padding = parameter is not None and "Padding" in str(parameter.annotation)
 
-    def __call__(self, module: nn.Module, x: Tensor, padding: Padding) -> Tensor:
+    def __call__(self, module: Callable[..., Tensor], x: Tensor, padding: Padding) -> Tensor:
         """Call the module on ``x``, with the lengths if it takes them."""
         if not self.takes_lengths:
             return module(x)
@@ -40,6 +42,9 @@ class StemmedBackbone(nn.Module):
     """A network that begins with a stem.
 
     The stem may shorten the input. It then has a method ``output_lengths``, and its forward may take ``lengths``.
+
+    A stem whose forward takes ``rate`` gives features with the step of training at every rate, and its
+    ``output_lengths`` takes ``rate``, too.
     """
 
     def __init__(
@@ -62,13 +67,16 @@ class StemmedBackbone(nn.Module):
             raise ValueError(f"{rule} the {in_channels} of in_channels without a stem, got {given}")
         self.stem = ChannelMixing(self.in_channels, stem_channels) if stem is None else stem
         self._call_stem = PaddedCall(self.stem)
+        self._stem_takes_rate = "rate" in inspect.signature(self.stem.forward).parameters
 
-    def output_lengths(self, lengths: Lengths) -> Lengths:
-        """Return the lengths of the features, one or one per sample, for inputs of these lengths."""
+    def output_lengths(self, lengths: Lengths, rate: float = 1.0) -> Lengths:
+        """Return the lengths of the features, one or one per sample, for inputs of these lengths and this rate."""
         of_stem = getattr(self.stem, "output_lengths", None)
-        return lengths if of_stem is None else of_stem(lengths)
+        if of_stem is None:
+            return lengths
+        return of_stem(lengths, rate=rate) if self._stem_takes_rate else of_stem(lengths)
 
-    def _embed(self, x: Tensor, lengths: Tensor | Padding | None) -> tuple[Tensor, Padding | None]:
+    def _embed(self, x: Tensor, lengths: Tensor | Padding | None, rate: float = 1.0) -> tuple[Tensor, Padding | None]:
         """Apply the stem; return its output, which may hold anything at padding, and the padding of the output."""
         if not isinstance(x, Tensor):
             raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}")
@@ -86,14 +94,15 @@ class StemmedBackbone(nn.Module):
         padding = as_padding(lengths, x)
         x = mask_padding(x, padding)
         x = x[:, 0] if without_channels else x
-        features = self.stem(x) if padding is None else self._call_stem(self.stem, x, padding)
+        stem = partial(self.stem, rate=rate) if self._stem_takes_rate else self.stem
+        features = stem(x) if padding is None else self._call_stem(stem, x, padding)
         check_activations(
             features, name="stem output", num_spatial_dims=self.num_spatial_dims, channels=self.stem_channels
         )
         if padding is None:
             return features, None
         if hasattr(self.stem, "output_lengths"):
-            return features, as_padding(self.output_lengths(padding.lengths), features)
+            return features, as_padding(self.output_lengths(padding.lengths, rate), features)
         if spatial_size(features) != size:
             raise ValueError(
                 f"stem must have a method output_lengths to take lengths, because it changes the size {size} to "

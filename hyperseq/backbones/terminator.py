@@ -31,7 +31,9 @@ class Terminator(StemmedBackbone):
         channels: Widths: after the stem, then after each block. ``[8, 16, 32, 64]`` is three blocks.
         stem: Maps the input to ``(B, channels[0], *S)``. Default: a 1x1 mixing; ``torch.nn.Identity()`` for none. A
             stem that changes the size has a method ``output_lengths(lengths)``: integer in, integer out, and tensor in,
-            tensor out; it holds for every axis. A stem whose forward takes ``lengths`` gets them.
+            tensor out; it holds for every axis. A stem whose forward takes ``lengths`` gets them. One whose forward
+            takes ``rate`` gives features with the step of training at every rate; its ``output_lengths`` takes
+            ``rate``, too. Any other stem should act on each position alone where a rate is not 1.
         mode: ``circular`` (default), ``product``, or ``matmul`` for square images (see `SFNEBlock`).
         causal: No feature reads its future; one spatial axis, no ``mode`` beside it (see `SFNEBlock`).
         exact: With ``causal``: the gradient of a feature by its future is exactly zero, in O(S^2) time.
@@ -114,7 +116,7 @@ class Terminator(StemmedBackbone):
             One ``(1, channels[i], *F)`` per block, F the size of the features.
         """
         size = self.size if size is None else as_size(size, self.num_spatial_dims, name="size")
-        return self._kernels_of_features(self._feature_size(size), rate)
+        return self._kernels_of_features(self._feature_size(size, rate), self._feature_rate(rate))
 
     def forward(
         self,
@@ -140,8 +142,8 @@ class Terminator(StemmedBackbone):
         Raises:
             ValueError: If a tensor, the lengths, or number or size of the kernels do not fit.
         """
-        features, padding = self._embed(x, lengths)
-        size = spatial_size(features)
+        features, padding = self._embed(x, lengths, rate)
+        size, rate = spatial_size(features), self._feature_rate(rate)
         # A block generates its own kernel inside its forward, where FSDP has gathered its weights.
         kernels = [None] * len(self.blocks) if hyper_kernels is None else self._beginnings(hyper_kernels, size)
         outputs: list[Tensor] = []
@@ -198,8 +200,11 @@ class Terminator(StemmedBackbone):
             f"concatenate_earlier={self.concatenate_earlier}"
         )
 
-    def _feature_size(self, size: Sequence[int]) -> tuple[int, ...]:
-        return tuple(self.output_lengths(extent) for extent in size)
+    def _feature_size(self, size: Sequence[int], rate: float = 1.0) -> tuple[int, ...]:
+        return tuple(self.output_lengths(extent, rate) for extent in size)
+
+    def _feature_rate(self, rate: float) -> float:
+        return 1.0 if self._stem_takes_rate else rate
 
     def _kernels_of_features(self, size: Sequence[int], rate: float) -> list[Tensor]:
         return [block.hyper_kernel(size, rate) for block in self._sfne_blocks()]

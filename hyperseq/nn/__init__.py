@@ -1,5 +1,6 @@
 """Modules: parameters and state around the functions of `hyperseq.functional`."""
 
+from hyperseq.nn._precision import AtLeastFloat32
 from hyperseq.nn.channel_mixing import ChannelMixing
 from hyperseq.nn.hyperzzw import GlobalHyperZZW, LocalHyperZZW
 from hyperseq.nn.interactions import HyperChannelInteraction, HyperInteraction
@@ -13,6 +14,7 @@ from hyperseq.nn.statistics import synchronize_statistics, update_statistics
 from hyperseq.nn.token_embedding import TokenEmbedding
 
 __all__ = [
+    "AtLeastFloat32",
     "BatchStandardization",
     "ChannelMixing",
     "GlobalHyperZZW",

@@ -16,7 +16,16 @@ def wide_default() -> torch.dtype:
 class AtLeastFloat32(nn.Module):
     """A module whose own parameters and buffers are float32 or float64, whatever type the module is cast to.
 
-    ``half()``, ``bfloat16()`` and ``to(dtype)`` cast submodules as usual, and these tensors to float32.
+    ``half()``, ``bfloat16()`` and ``to(dtype)`` cast submodules as usual, and these tensors to float32. A base class
+    for modules whose tensors need more digits than a half type has: frequencies, sums over a data set.
+
+    Example:
+        >>> class Sum(AtLeastFloat32):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.register_buffer("total", torch.zeros(3))
+        >>> Sum().half().total.dtype
+        torch.float32
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:

@@ -27,6 +27,8 @@ class Batch(TypedDict):
     """Position of each sample in the whole data set, `(B,)` of `int64`."""
     lengths: NotRequired[Tensor]
     """Filled positions of each sample, `(B,)` of `int64`; absent if all positions of all samples are filled."""
+    rate: NotRequired[float]
+    """Step of the positions relative to training: 2.0 means every second sample; absent for 1."""
 
 
 class BatchRows(NamedTuple):

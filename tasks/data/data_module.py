@@ -146,6 +146,10 @@ class InMemoryDataModule(LightningDataModule):
         """The samples of each split; empty before `setup`."""
         return {name: len(self.splits.get(name, ())) for name in SPLITS} if self.splits else {}
 
+    def count_classes(self) -> Tensor:
+        """Count the training samples of each class, `(num_classes,)`; after `setup`, where targets are classes."""
+        return self.splits["train"].y.bincount(minlength=self.num_classes)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Load the training split in a new order each epoch."""
         return self._load("train", seed=self.seed)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tasks.errors import UserError
-from tasks.estimators.predict_files import stack_samples
+from tasks.estimators.predict_files import check_native_rate, stack_samples
 from tasks.estimators.run import Run, load_run
 from tasks.runs.run_folder import RunFolder
+from tasks.shipped import find_configs
 from tasks.training.trainer_cli import TrainingCLI
 from tasks.training.warning_filters import quiet
 
@@ -38,36 +39,49 @@ class AudioClassifier:
 
     Args:
         run: A run whose data module reads audio, as `hyperseq fit --config configs/speech/folder.yaml` leaves it.
+        native_rate: Give the network the samples as they are, and their rate, in place of resampled ones.
 
     Raises:
-        UserError: If the data of the run are no audio.
+        UserError: If the data of the run are no audio, its head has no probability for each class, or the network takes
+            no rate with `native_rate`.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, native_rate: bool = False) -> None:
+        if not hasattr(run.model.head, "probabilities"):
+            raise UserError(f"run must have a head with probabilities, got {type(run.model.head).__name__}")
         if run.description.sample_rate is None:
             raise UserError(f"run must be one of audio, got {run.path} without a sample rate")
-        self.run = run
+        if native_rate:
+            check_native_rate(run)
+        self.run, self.native_rate = run, native_rate
         self._data: Any = run.preprocessing
 
     @classmethod
-    def load(cls, path: str | Path) -> "AudioClassifier":
-        """Load a run folder; `UserError` as of `load_run`.
+    def load(cls, path: str | Path, *, native_rate: bool = False) -> "AudioClassifier":
+        """Load a run folder; `UserError` as of `load_run` and above.
 
         Example:
             >>> classifier = AudioClassifier.load("runs/folder/1")  # doctest: +SKIP
             >>> classifier.predict(["new.wav"])  # doctest: +SKIP
             ['dog']
         """
-        return cls(load_run(path))
+        return cls(load_run(path), native_rate=native_rate)
 
     @classmethod
-    def train(cls, config: str | Path, *options: str) -> "AudioClassifier":
-        """Train as `hyperseq fit --config <config> <options>` does, and load the run that is left.
+    def train(cls, source: str | Path, *options: str) -> "AudioClassifier":
+        """Train as `hyperseq fit --config <source> <options>` does, and load the run that is left.
 
         Args:
-            config: A config of audio, such as `configs/speech/folder.yaml`.
-            options: Options of the command, such as `--data.root=recordings`.
+            source: A folder of recordings with a folder for each class, which the shipped config `speech/folder` is
+                trained on; or a config of audio, such as `configs/speech/fsdd.yaml`.
+            options: Options of the command, such as `--trainer.max_epochs=10`.
+
+        Example:
+            >>> classifier = AudioClassifier.train("recordings/")  # doctest: +SKIP
         """
+        config = source
+        if Path(source).is_dir():
+            config, options = find_configs()["speech/folder"], (f"--data.root={source}", *options)
         with quiet():
             command = TrainingCLI(["fit", "--config", str(config), *options])
         folder = command.run_folder
@@ -106,25 +120,45 @@ class AudioClassifier:
         Raises:
             UserError: If the file is bad, the samples have another shape, or window or hop are out of range.
         """
-        rate, longest = self._data.sample_rate, self._data.seconds
+        places, outputs = self.compute_windows(recording, window=window, hop=hop)
+        probabilities = self.run.model.head.probabilities(outputs)
+        return [Window(start, end, found) for (start, end), found in zip(places, probabilities, strict=True)]
+
+    def compute_windows(
+        self, recording: Recording, *, window: float | None = None, hop: float | None = None
+    ) -> tuple[list[tuple[float, float]], Tensor]:
+        """Compute the outputs of the head, such as logits, for each window; arguments and errors of `predict_windows`.
+
+        Returns:
+            Start and end of each window in seconds, and the outputs, `(N, num_classes)`.
+        """
+        window, hop = self.check_window(window, hop)
+        audio = self._read(recording)
+        if self.native_rate:
+            waveform, rate = self._data.prepare_native(audio)
+        else:
+            waveform, rate = self._data.prepare(audio), self._data.sample_rate
+        size, step = max(round(window * rate), 1), max(round(hop * rate), 1)
+        pieces = self._data.cut_windows(waveform, size=size, hop=step)
+        places = [(start / rate, (start + piece.shape[1]) / rate) for start, piece in pieces.items()]
+        inputs = [self._data.normalize(piece, rate=rate) for piece in pieces.values()]
+        batch, relative = self._data.batch_size, self._data.sample_rate / rate
+        outputs = [
+            self.run.compute_outputs(*stack_samples(inputs[first : first + batch]), rate=relative)
+            for first in range(0, len(inputs), batch)
+        ]
+        return places, torch.cat(outputs)
+
+    def check_window(self, window: float | None, hop: float | None) -> tuple[float, float]:
+        """Return window and hop of `predict_windows` in seconds; `UserError` if one is out of range."""
+        longest = self._data.seconds
         window = longest if window is None else window
         hop = window / 2 if hop is None else hop
         if not 0 < window <= longest:
             raise UserError(f"window must lie in (0, {longest:g}], the window of the training in seconds, got {window}")
         if not 0 < hop <= window:
             raise UserError(f"hop must lie in (0, window = {window:g}], so that no sample is left out, got {hop}")
-        size, step = max(round(window * rate), 1), max(round(hop * rate), 1)
-        waveform = self._data.prepare(self._read(recording))
-        pieces = self._data.cut_windows(waveform, size=size, hop=step)
-        inputs = [self._data.normalize(piece) for piece in pieces.values()]
-        batch = self._data.batch_size
-        probabilities = [
-            self.run.predict(*stack_samples(inputs[first : first + batch])) for first in range(0, len(inputs), batch)
-        ]
-        return [
-            Window(start / rate, (start + piece.shape[1]) / rate, found)
-            for (start, piece), found in zip(pieces.items(), torch.cat(probabilities), strict=True)
-        ]
+        return window, hop
 
     def _read(self, recording: Recording) -> tuple[Tensor, int]:
         if isinstance(recording, str | Path):

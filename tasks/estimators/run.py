@@ -74,7 +74,18 @@ class Run:
         module = self.preprocessing
         if not callable(getattr(module, "read_samples", None)):
             raise UserError(f"{type(module).__name__} must have a method read_samples(path) to read files, got none")
-        samples = module.read_samples(Path(path))
+        return self._check_samples(module.read_samples(Path(path)))
+
+    def read_native_samples(self, path: str | Path) -> tuple[dict[str, Sample], float]:
+        """Read a recording as `read_samples` does, but at its own rate.
+
+        Returns:
+            The inputs by name, and their `rate` for `predict`.
+        """
+        samples, rate = self.preprocessing.read_native_samples(Path(path))
+        return self._check_samples(samples), rate
+
+    def _check_samples(self, samples: Any) -> dict[str, Sample]:
         if not isinstance(samples, dict) or not samples:
             found = f"an empty {type(samples).__name__}" if isinstance(samples, dict) else type(samples).__name__
             raise UserError(f"read_samples must return a dict with at least one sample by name, got {found}")
@@ -88,29 +99,31 @@ class Run:
                 raise UserError(f"{name}: {error}") from error
         return samples
 
-    def compute_outputs(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def compute_outputs(self, x: Tensor, lengths: Tensor | None = None, *, rate: float = 1.0) -> Tensor:
         """Compute the outputs of the head, such as logits; arguments and errors as of `predict`."""
         self.description.check_input(x, batched=True)
         if lengths is not None and not isinstance(lengths, Tensor):
             raise UserError(f"lengths must be a torch.Tensor, got {type(lengths).__name__}")
         with torch.no_grad():
-            return self.model(x, lengths=lengths)
+            return self.model(x, lengths=lengths, rate=rate)
 
-    def predict(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def predict(self, x: Tensor, lengths: Tensor | None = None, *, rate: float = 1.0) -> Tensor:
         """Compute the probability of each class.
 
         Args:
             x: Inputs as `read_samples` and the loaders make them: `(B, C, *S)`, or ids `(B, L)`; of pairs first all
                 first ones, then all second ones.
             lengths: Filled positions of each sample, `(B,)`; `None` if all positions are filled.
+            rate: Step of the positions relative to training: 2.0 means every second sample.
 
         Returns:
             Probabilities, `(B, num_classes)`; the outputs of a head that has no probabilities.
 
         Raises:
-            UserError: If `x` has the wrong type or shape or is not finite, or `lengths` is no tensor.
+            UserError: If `x` has the wrong type or shape or is not finite, `lengths` is no tensor, or the network takes
+                no rate.
         """
-        outputs = self.compute_outputs(x, lengths)
+        outputs = self.compute_outputs(x, lengths, rate=rate)
         probabilities = getattr(self.model.head, "probabilities", None)
         return outputs if probabilities is None else probabilities(outputs)
 

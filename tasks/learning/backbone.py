@@ -35,7 +35,10 @@ class HasHyperKernels(Protocol):
 
 @runtime_checkable
 class ShortensSequences(Protocol):
-    """A network whose features are shorter than its input."""
+    """A network whose features are shorter than its input.
+
+    Where `forward` takes a `rate`, `output_lengths` takes it, too.
+    """
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Turn filled positions of the input into filled positions of the features, `(B,)` to `(B,)`."""
@@ -63,6 +66,23 @@ def check_backbone(backbone: nn.Module) -> None:
             missing.append("hyper_kernels must take the spatial size of the input")
     if missing:
         raise UserError(f"{type(backbone).__name__} is no backbone that can be trained: {'; '.join(missing)}")
+
+
+def check_takes_rate(backbone: nn.Module, *, name: str = "rate") -> None:
+    """Check that a network can take inputs of another rate than that of its training.
+
+    Args:
+        backbone: The network.
+        name: Name of the option in the message.
+
+    Raises:
+        UserError: If its forward takes no rate, or if its stem shortens sequences and takes none.
+    """
+    if not accepts(backbone.forward, "rate"):
+        raise UserError(f"{name} must be left out with {type(backbone).__name__}, whose forward takes no rate")
+    stem: Any = getattr(backbone, "stem", None)
+    if hasattr(stem, "output_lengths") and not accepts(stem.forward, "rate"):
+        raise UserError(f"{name} must be left out with the stem {type(stem).__name__}, which is made for one rate")
 
 
 def accepts(function: Callable[..., Any], name: str) -> bool:

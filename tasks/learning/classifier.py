@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -16,7 +16,14 @@ from hyperseq.losses import slow_neural_loss
 from hyperseq.optim import param_groups
 from tasks.data.batches import Batch
 from tasks.errors import UserError
-from tasks.learning.backbone import HasHyperKernels, ShortensSequences, accepts, check_backbone, input_size
+from tasks.learning.backbone import (
+    HasHyperKernels,
+    ShortensSequences,
+    accepts,
+    check_backbone,
+    check_takes_rate,
+    input_size,
+)
 from tasks.learning.fresh_statistics import EstimateStatistics
 from tasks.learning.heads import ClassificationHead, check_columns, make_head
 from tasks.learning.optimizers import adamw, make_optimizer
@@ -38,6 +45,8 @@ class Classifier(LightningModule):
         num_classes: Classes, or real targets; the command takes them from the data.
         head: Called with `(backbone.out_channels, num_classes)`; brings loss, metrics and predictions.
         label_smoothing: Share of the target spread over all classes while training.
+        class_weights: `balanced` weighs each class in the training loss by `N / (num_classes * n)`, n of the N training
+            samples being of it, so that rare classes count as much as frequent ones; `null` weighs samples alike.
         slow_neural_loss_weight: Weight of the slow neural loss; a network of one block has no such loss.
         optimizer: Any optimizer by import path, called with the parameter groups and `lr`; AdamW by default.
         lr: Peak learning rate.
@@ -66,6 +75,7 @@ class Classifier(LightningModule):
         num_classes: int,
         head: Callable[[int, int], nn.Module] = ClassificationHead,
         label_smoothing: float = 0.0,
+        class_weights: Literal["balanced"] | None = None,
         slow_neural_loss_weight: float = 1.0,
         optimizer: Callable[[list[dict[str, Any]], float], Optimizer] = adamw,
         lr: float = 1e-3,
@@ -92,25 +102,41 @@ class Classifier(LightningModule):
                 name = type(self.head).__name__
                 raise UserError(f"label_smoothing must be 0 with {name}, whose loss has none, got {label_smoothing}")
             self.train_loss = partial(self.head.loss, label_smoothing=label_smoothing)
+        if class_weights and not accepts(self.head.loss, "class_weights"):
+            name = type(self.head).__name__
+            raise UserError(f"class_weights must be null with {name}, whose loss has none, got {class_weights}")
+        self.class_weights = class_weights
         self.slow_neural_loss_weight = slow_neural_loss_weight
         self.optimizer, self.lr, self.slow_lr, self.weight_decay = optimizer, lr, slow_lr, weight_decay
         self.schedule, self.warmup = schedule, warmup
         self.ema_decay, self.estimate_statistics = ema_decay, estimate_statistics
         self.has_hyper_kernels = isinstance(backbone, HasHyperKernels)
-        self._kept_kernels: tuple[tuple[int, ...], list[Tensor]] | None = None
+        self._kept_kernels: tuple[tuple[int, ...], float, list[Tensor]] | None = None
         self._evaluated: list[Predictions] = []
 
-    def forward(self, x: Tensor, *, lengths: Tensor | None = None, hyper_kernels: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        rate: float = 1.0,
+        hyper_kernels: list[Tensor] | None = None,
+    ) -> Tensor:
         """Turn inputs `(B, C, *S)`, or ids `(B, L)`, into the outputs of the head, such as logits `(B, num_classes)`.
 
-        `lengths`, `(B,)`, are the filled positions of each sample. `hyper_kernels` are those of the backbone for this
-        size or a larger one; `None` to generate them.
+        `lengths`, `(B,)`, are the filled positions of each sample. `rate` is the step relative to training: 2.0 means
+        every second sample. `hyper_kernels` are those of the backbone for this rate, and this size or a larger one;
+        `None` to generate them.
 
         Raises:
-            UserError: If the features of the backbone have the wrong shape.
+            UserError: If the features of the backbone have the wrong shape, or it takes no rate.
         """
-        given = {} if hyper_kernels is None else {"hyper_kernels": hyper_kernels}
-        features = self.backbone(x, lengths=lengths, **given)
+        given: dict[str, Any] = {} if hyper_kernels is None else {"hyper_kernels": hyper_kernels}
+        of_rate = {}
+        if rate != 1:
+            check_takes_rate(self.backbone)
+            of_rate = {"rate": rate}
+        features = self.backbone(x, lengths=lengths, **of_rate, **given)
         channels = self.backbone.out_channels
         name = type(self.backbone).__name__
         if not isinstance(features, Tensor) or features.dim() < 3 or features.shape[:2] != (x.shape[0], channels):
@@ -120,7 +146,7 @@ class Classifier(LightningModule):
                 f"got {found}"
             )
         if lengths is not None and isinstance(self.backbone, ShortensSequences):
-            lengths = self.backbone.output_lengths(lengths)
+            lengths = self.backbone.output_lengths(lengths, **of_rate)
             if ((lengths < 1) | (lengths > features.shape[-1])).any():
                 raise UserError(
                     f"{name}.output_lengths must return 1 to {features.shape[-1]}, the positions of the features, got "
@@ -132,6 +158,22 @@ class Classifier(LightningModule):
                 f"input: got {features.shape[-1]} for {x.shape[-1]} positions"
             )
         return self.head(features, lengths=lengths)
+
+    def on_fit_start(self) -> None:
+        """Take the weights of the classes from the training split, if they are balanced.
+
+        Raises:
+            UserError: If the data module does not count its classes.
+        """
+        if self.class_weights is None:
+            return
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not callable(getattr(data, "count_classes", None)):
+            name = type(data).__name__
+            raise UserError(f"class_weights must be null with {name}, which has no count_classes(), got balanced")
+        counts = data.count_classes().to(self.device)
+        weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+        self.train_loss = partial(self.train_loss, class_weights=weights)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute the loss of one batch.
@@ -163,7 +205,9 @@ class Classifier(LightningModule):
     def evaluation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the outputs for one batch; a compiled network runs uncompiled, as its program is that of training."""
         with torch.compiler.set_stance("force_eager"):
-            outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=self._kernels_for(batch["x"]))
+            rate = batch.get("rate", 1.0)
+            kernels = self._kernels_for(batch["x"], rate)
+            outputs = self(batch["x"], lengths=batch.get("lengths"), rate=rate, hyper_kernels=kernels)
         self._evaluated.append(Predictions(batch["index"], batch["y"], outputs))
 
     validation_step = test_step = predict_step = evaluation_step
@@ -188,18 +232,21 @@ class Classifier(LightningModule):
         self._kept_kernels = None
         return Predictions.join(self._evaluated)
 
-    def _kernels_for(self, x: Tensor) -> list[Tensor] | None:
+    def _kernels_for(self, x: Tensor, rate: float) -> list[Tensor] | None:
         """Return kernels for this input or a larger one: without training, a longer kernel begins with the shorter."""
         if not self.has_hyper_kernels:
             return None
+        if rate != 1:
+            check_takes_rate(self.backbone)
         size = input_size(x)
-        if self._kept_kernels is not None:
-            kept, kernels = self._kept_kernels
+        if self._kept_kernels is not None and self._kept_kernels[1] == rate:
+            kept, _, kernels = self._kept_kernels
             if all(cached >= needed for cached, needed in zip(kept, size, strict=True)):
                 return kernels
             size = tuple(map(max, kept, size))
-        self._kept_kernels = size, self.backbone.hyper_kernels(size)
-        return self._kept_kernels[1]
+        kernels = self.backbone.hyper_kernels(size, **({} if rate == 1 else {"rate": rate}))
+        self._kept_kernels = size, rate, kernels
+        return kernels
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters with the peak learning rates and the decay of the config."""

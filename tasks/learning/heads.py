@@ -21,7 +21,7 @@ class Head(Protocol):
         ...
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the scalar that training minimizes; a head for classes may take `label_smoothing`, too."""
+        """Return the scalar that training minimizes; a head for classes may take more, see `ClassificationHead`."""
         ...
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -105,10 +105,12 @@ class ClassificationHead(nn.Module):
         """Return logits `(B, num_classes)` of features `(B, C, *S)`."""
         return self.linear(spatial_mean(features, lengths=lengths))
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross entropy."""
+    def loss(
+        self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean cross entropy; with `class_weights`, `(num_classes,)`, the mean weighted by them."""
         _check_targets(self, targets, real=False, num_dims=1)
-        return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+        return cross_entropy(outputs, targets, weight=class_weights, label_smoothing=label_smoothing)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return accuracy and cross entropy.

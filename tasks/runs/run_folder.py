@@ -74,6 +74,10 @@ class RunFolder:
         """The numbers of a finished run; absent while it trains, and when it failed."""
         return self.path / "results.json"
 
+    def read_results(self) -> dict[str, Any]:
+        """Return the content of `results`; empty if there is no such file."""
+        return json.loads(self.results.read_text(encoding="utf-8")) if self.results.is_file() else {}
+
     @property
     def predictions(self) -> Path:
         """The predictions on the test split, one row a sample."""
@@ -83,6 +87,16 @@ class RunFolder:
     def confusion_matrix(self) -> Path:
         """Counts of true and predicted classes on the test split, as a table; the picture has the suffix `.png`."""
         return self.path / "confusion_matrix.csv"
+
+    @property
+    def class_scores(self) -> Path:
+        """Precision, recall and F1 of each class on the test split, and their means."""
+        return self.path / "class_scores.csv"
+
+    @property
+    def mistakes(self) -> Path:
+        """The wrong predictions on the test split, the most certain one first."""
+        return self.path / "mistakes.csv"
 
     @property
     def curves(self) -> Path:

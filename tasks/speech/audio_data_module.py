@@ -1,5 +1,6 @@
 """What the data modules of audio share: decoding, windows, normalization, augmentation, new files."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +16,9 @@ from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.draws import uniform_draws
 from tasks.data.ragged import RaggedSequences
 from tasks.errors import UserError
-from tasks.speech.audio_files import Audio, AudioError, read_audio, resample
+from tasks.speech.audio_files import Audio, AudioError, find_audio_files, read_audio, resample
 from tasks.speech.decoded_clips import DecodedClips, load_decoded_clips
+from tasks.speech.other_rates import OtherRate, ProtocolName
 from tasks.speech.waveform_augmentation import NUM_DRAWS, WaveformAugmentation
 
 Item = TypeVar("Item")
@@ -54,6 +56,10 @@ class AudioDataModule(InMemoryDataModule):
             `per_time_step` does so at each position, which needs `fill`; `legacy` does so as S4, S5 and CCNN do, after
             another division by 2^15; `none` keeps samples in [-1, 1].
         augmentation: Random changes of the training clips.
+        test_rate: Samples a second of the test clips, for `hyperseq test` of a network trained at `sample_rate`.
+        test_protocol: `strided` takes every second sample, or every third and so on, of the normalized clips without a
+            filter, as S4 and S5 do; `resampled` filters them first, which is easier.
+        tell_rate: Give the network the `rate` of the test clips; false tests it without.
         root: Folder of all data sets.
         cache: Folder of the decoded clips. They are decoded again when an option or a file has changed.
         batch_size: Samples a batch.
@@ -78,6 +84,9 @@ class AudioDataModule(InMemoryDataModule):
         channels: int | Literal["mono"] = "mono",
         normalization: NormalizationName = "global",
         augmentation: WaveformAugmentation | None = None,
+        test_rate: int | None = None,
+        test_protocol: ProtocolName = "strided",
+        tell_rate: bool = True,
         root: Path = Path("data"),
         cache: Path = Path("data/decoded"),
         batch_size: int = 32,
@@ -103,9 +112,19 @@ class AudioDataModule(InMemoryDataModule):
             raise UserError(f"fill must be true with normalization={normalization}, got false")
         self.sample_rate, self.seconds, self.fill, self.channels = sample_rate, seconds, fill, channels
         self.normalization, self.augmentation = normalization, augmentation
+        self.other_rate = None
+        if test_rate is not None:
+            self.other_rate = OtherRate(sample_rate, test_rate, protocol=test_protocol, told=tell_rate)
         self.root, self.cache = Path(root), Path(cache)
         self.in_channels = 1 if channels == "mono" else channels
         self.size = (round(seconds * sample_rate),)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read all splits, once; `UserError` if a training is asked to test at another rate."""
+        if stage == "fit" and self.other_rate:
+            got = self.other_rate.test_rate
+            raise UserError(f"test_rate must be left to `hyperseq test` of the trained network, got {got} for fit")
+        super().setup(stage)
 
     def read_recordings(self) -> Recordings:
         """Read and split the clips; a subclass overrides this."""
@@ -120,7 +139,8 @@ class AudioDataModule(InMemoryDataModule):
         for split in SPLITS:
             index = rows[split]
             changes = self._changes() if split == "train" else None
-            transform = partial(_transform, window=self._window(), changes=changes)
+            other_rate = self.other_rate if split == "test" else None
+            transform = partial(_transform, window=self._window(), changes=changes, other_rate=other_rate)
             clips = waveforms.select(index)
             splits[split] = TensorBatches(x=clips, y=labels[index], index=index, transform=transform)
         return splits
@@ -130,31 +150,57 @@ class AudioDataModule(InMemoryDataModule):
 
         Windows overlap by half; the last one ends with the file. Names of windows are `<path>[<start>-<end>ms]`.
         """
+        return self._read_windows(path, native=False)[0]
+
+    def read_native_samples(self, path: Path) -> tuple[dict[str, Tensor], float]:
+        """Read an audio file as `read_samples` does, but at its own rate; return its `rate` for the network, too."""
+        samples, rate = self._read_windows(path, native=True)
+        return samples, self.sample_rate / rate
+
+    def _read_windows(self, path: Path, *, native: bool) -> tuple[dict[str, Tensor], int]:
         try:
-            waveform = self.prepare(read_audio(path))
+            audio = self.read_audio(path)
         except AudioError as error:
             raise UserError(error.reason) from error
-        windows = self.cut_windows(waveform, size=self.size[0], hop=max(self.size[0] // 2, 1))
-        inputs = {start: self.normalize(window) for start, window in windows.items()}
+        waveform, rate = self.prepare_native(audio) if native else (self.prepare(audio), self.sample_rate)
+        size = max(round(self.seconds * rate), 1)
+        windows = self.cut_windows(waveform, size=size, hop=max(size // 2, 1))
+        inputs = {start: self.normalize(window, rate=rate) for start, window in windows.items()}
         if len(inputs) == 1:
-            return {str(path): next(iter(inputs.values()))}
-        return {f"{path}[{self._milliseconds(start, start + self.size[0])}]": x for start, x in inputs.items()}
+            return {str(path): next(iter(inputs.values()))}, rate
+        milliseconds = {start: [round(1000 * place / rate) for place in (start, start + size)] for start in inputs}
+        return {f"{path}[{'{}-{}'.format(*milliseconds[start])}ms]": x for start, x in inputs.items()}, rate
 
-    def _milliseconds(self, start: int, end: int) -> str:
-        first, last = (round(1000 * position / self.sample_rate) for position in (start, end))
-        return f"{first}-{last}ms"
+    def find_files(self, folder: Path) -> list[Path]:
+        """Return the audio files below a folder, sorted."""
+        return find_audio_files(folder)
 
     def read_audio(self, path: Path) -> Audio:
-        """Decode an audio file as it is; `AudioError` if it is bad."""
-        return read_audio(path)
+        """Decode an audio file as it is, or standard input for `-`; `AudioError` if it is bad."""
+        return read_audio(sys.stdin.buffer.read() if str(path) == "-" else path)
 
     def prepare(self, audio: tuple[Tensor, int]) -> Tensor:
         """Bring a waveform to the rate and the channels of the training, `(in_channels, L)`."""
         return prepare_waveform(audio, sample_rate=self.sample_rate, channels=self.channels)
 
-    def normalize(self, clip: Tensor) -> Tensor:
-        """Turn a clip, `(in_channels, L)` of at most the length of the window, into an input of the network."""
-        return self._window().normalize(clip)
+    def prepare_native(self, audio: tuple[Tensor, int]) -> Audio:
+        """Bring a waveform to the channels of the training, at its own rate.
+
+        Raises:
+            UserError: If the normalization belongs to the positions of the training.
+        """
+        if self.normalization in ("per_time_step", "legacy"):
+            raise UserError(f"native_rate must be left out with normalization={self.normalization}, whose statistics "
+                            "belong to the positions of the training")  # fmt: skip
+        rate = audio[1]
+        return Audio(prepare_waveform(audio, sample_rate=rate, channels=self.channels), rate)
+
+    def normalize(self, clip: Tensor, *, rate: int | None = None) -> Tensor:
+        """Turn a clip, `(in_channels, L)` of at most the length of the window, into an input of the network.
+
+        `rate` are the samples a second of the clip; `None` for those of the training.
+        """
+        return self._window(rate).normalize(clip)
 
     @staticmethod
     def cut_windows(waveform: Tensor, *, size: int, hop: int) -> dict[int, Tensor]:
@@ -209,13 +255,12 @@ class AudioDataModule(InMemoryDataModule):
             return learnt | {"mean": average, "std": power**0.5}
         return learnt | {"mean": 0.0, "std": 1.0}
 
-    def _window(self) -> "Window":
+    def _window(self, rate: int | None = None) -> "Window":
         mean, std = (torch.tensor(self.learnt[name], dtype=torch.float32) for name in ("mean", "std"))
-        legacy = self.normalization in ("per_time_step", "legacy")
-        return Window(
-            self.size[0], fill=self.fill, mean=mean, std=std + LEGACY_EPS if legacy else std,
-            scale=_scale(self.normalization),
-        )  # fmt: skip
+        if self.normalization in ("per_time_step", "legacy"):
+            std = std + LEGACY_EPS
+        size = max(round(self.seconds * (rate or self.sample_rate)), 1)
+        return Window(size, fill=self.fill, mean=mean, std=std, scale=_scale(self.normalization))
 
     def _changes(self) -> "_Changes":
         augmentation = self.augmentation or WaveformAugmentation()
@@ -279,16 +324,24 @@ def fit_window(clip: Tensor, size: int) -> Tensor:
     return cut_at(pad(clip, (0, max(size - clip.shape[1], 0))), size, 0.5)
 
 
-def _transform(batch: Batch, epoch: int, *, window: Window, changes: _Changes | None) -> Batch:
+def _transform(
+    batch: Batch, epoch: int, *, window: Window, changes: _Changes | None, other_rate: OtherRate | None
+) -> Batch:
     x, index = batch["x"], batch["index"]
     clips = [clip[:, :length] for clip, length in zip(x, batch["lengths"].tolist(), strict=True)]
     if changes is not None:
         draws = uniform_draws(index, num_draws=NUM_DRAWS + 1, seed=changes.seed, epoch=epoch)
         clips = [changes(clip, row, window.size) for clip, row in zip(clips, draws, strict=True)]
-    x, lengths = pad_to_longest([window.normalize(clip) for clip in clips])
-    if window.fill:
-        return Batch(x=x, y=batch["y"], index=index)
-    return Batch(x=x, y=batch["y"], index=index, lengths=lengths)
+    inputs = [window.normalize(clip) for clip in clips]
+    if other_rate:
+        inputs = list(map(other_rate.change, inputs))
+    x, lengths = pad_to_longest(inputs)
+    made = Batch(x=x, y=batch["y"], index=index)
+    if not window.fill:
+        made["lengths"] = lengths
+    if other_rate and other_rate.told:
+        made["rate"] = other_rate.rate
+    return made
 
 
 def _scale(normalization: NormalizationName) -> float:

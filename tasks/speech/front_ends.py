@@ -6,19 +6,22 @@ They stand inside the network, so that prediction and export carry them: `stem` 
 
 import warnings
 from collections.abc import Sequence
+from math import ceil
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad
+from torch.nn.functional import conv1d, gelu, pad
 
 from hyperseq.functional import Padding, as_padding, mask_padding
-from hyperseq.nn import BatchStandardization
-from hyperseq.nn._precision import AtLeastFloat32
+from hyperseq.nn import AtLeastFloat32, BatchStandardization
 from tasks.errors import UserError
 from tasks.speech._torchaudio import import_torchaudio
 
 Lengths = TypeVar("Lengths", int, Tensor)
+
+_INTERPOLATION_REACH = 6
+"""Zero crossings of the sinc that interpolates filters, to either side."""
 
 LOG_FLOOR = 1e-6
 """Added to the mel spectrum before the logarithm, as CKConv and S4 do."""
@@ -29,6 +32,9 @@ class LearnedFilters(nn.Module):
 
     Layer i turns `strides[i]` positions into one: `y = GELU(BS(conv(x)))`, with zeros beyond both ends.
 
+    At another rate than that of the training, the filters of the first layer are read as band-limited functions of
+    time, and `strides[0] / rate` positions become one. The features keep the step that they had in training.
+
     Args:
         channels: Channels of the output.
         in_channels: Channels of the waveform.
@@ -37,14 +43,15 @@ class LearnedFilters(nn.Module):
         hidden_channels: Channels between the layers; `None` for `channels`.
 
     Shape:
-        `(B, in_channels, L)` to `(B, channels, ceil(L / prod(strides)))`.
+        `(B, in_channels, L)` to `(B, channels, ceil(L / prod(strides)))`; at another rate with `strides[0] / rate`.
 
     Raises:
-        UserError: If an option is below 1.
+        UserError: If an option is below 1, or `strides[0] / rate` is no positive integer.
 
     Example:
-        >>> LearnedFilters(8, strides=(4, 4))(torch.randn(2, 1, 100)).shape
-        torch.Size([2, 8, 7])
+        >>> filters = LearnedFilters(8, strides=(4, 4))
+        >>> filters(torch.randn(2, 1, 100)).shape, filters(torch.randn(2, 1, 50), rate=2.0).shape
+        (torch.Size([2, 8, 7]), torch.Size([2, 8, 7]))
     """
 
     def __init__(
@@ -69,26 +76,61 @@ class LearnedFilters(nn.Module):
         )
         self.standardizations = nn.ModuleList(BatchStandardization(width) for width in widths[1:])
 
-    def output_lengths(self, lengths: Lengths) -> Lengths:
+    def output_lengths(self, lengths: Lengths, rate: float = 1.0) -> Lengths:
         """Return the positions of the output for inputs of these lengths, one or one a sample."""
-        for stride in self.strides:
+        for stride in (self._first_stride(rate), *self.strides[1:]):
             lengths = (lengths + stride - 1) // stride
         return lengths
 
-    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
-        """Filter a waveform; `lengths`, `(B,)`, are its filled positions."""
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None, rate: float = 1.0) -> Tensor:
+        """Filter a waveform.
+
+        Args:
+            x: Waveforms, `(B, in_channels, L)`.
+            lengths: Filled positions of each, `(B,)`.
+            rate: 2.0 means every second sample: the step relative to training.
+
+        Returns:
+            `(B, channels, L')`, L' as of `output_lengths`.
+        """
         padding = as_padding(lengths, x)
-        for convolution, standardization, stride in zip(
-            self.convolutions, self.standardizations, self.strides, strict=True
+        for layer, (convolution, standardization) in enumerate(
+            zip(self.convolutions, self.standardizations, strict=True)
         ):
+            weight: Tensor = convolution.weight  # type: ignore[assignment]
+            stride = self.strides[layer]
+            left = (self.taps_per_stride - 1) * stride // 2
+            if layer == 0 and rate != 1:
+                weight, stride, left = self._first_filters(weight, rate)
             x = mask_padding(x, padding)
-            reach = (self.taps_per_stride - 1) * stride
-            left = reach // 2
-            x = convolution(pad(x, (left, reach - left + -x.shape[-1] % stride)))
+            right = weight.shape[-1] - stride - left + -x.shape[-1] % stride
+            x = conv1d(pad(x, (left, right)), weight, stride=stride)
             if padding is not None:
                 padding = as_padding((padding.lengths + stride - 1) // stride, x)
             x = gelu(standardization(x, lengths=padding))
         return mask_padding(x, padding)
+
+    def _first_stride(self, rate: float) -> int:
+        stride = self.strides[0]
+        if not (rate > 0 and (stride / rate).is_integer()):
+            raise UserError(
+                f"rate must divide the first of strides, {stride}, into a whole number of samples, got {rate}"
+            )
+        return int(stride / rate)
+
+    def _first_filters(self, weight: Tensor, rate: float) -> tuple[Tensor, int, int]:
+        """Return filters for another rate, their stride, and the number of their taps before the first sample."""
+        stride, new_stride = self.strides[0], self._first_stride(rate)
+        left = (self.taps_per_stride - 1) * stride // 2
+        # The interpolation reaches beyond both ends of a filter. Old and new samples coincide once a stride.
+        reach = stride * ceil(_INTERPOLATION_REACH * max(rate, 1.0) / stride)
+        begin = reach + -left % stride
+        resample = import_torchaudio().functional.resample
+        # The step is part of the integral that a filter stands for.
+        weight = rate * resample(
+            pad(weight, (begin, reach)), stride, new_stride, lowpass_filter_width=_INTERPOLATION_REACH
+        )
+        return weight, new_stride, (begin + left) * new_stride // stride
 
 
 class FeatureStandardization(AtLeastFloat32):

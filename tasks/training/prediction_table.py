@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tasks.learning.predictions import Predictions
+from tasks.learning.rejection import names_one_class
 from tasks.runs.run_folder import write_text
 
 Columns = dict[str, list[Any]]
@@ -32,7 +33,28 @@ def write_predictions(
         columns["name"] = [sample_names[index] for index in columns["index"]]
     predicted = head.predictions(table.outputs)
     columns |= name_columns({"true": table.targets, **predicted}, class_names=class_names)
-    write_text(path, format_csv([list(columns), *zip(*columns.values(), strict=True)]))
+    write_text(path, format_columns(columns))
+
+
+def write_mistakes(
+    path: Path,
+    table: Predictions,
+    head: Any,
+    *,
+    class_names: Sequence[str],
+    sample_names: Sequence[str] | None = None,
+) -> None:
+    """Write the lines of `write_predictions` that are wrong, the most certain mistake first.
+
+    Nothing is written where the head names no single class with its probability.
+    """
+    predicted = head.predictions(table.outputs)
+    if not names_one_class(predicted):
+        return
+    wrong = (predicted["predicted"] != table.targets).nonzero()[:, 0]
+    worst = wrong[predicted["probability"][wrong].argsort(descending=True, stable=True)]
+    chosen = Predictions(table.index[worst], table.targets[worst], table.outputs[worst])
+    write_predictions(path, chosen, head, class_names=class_names, sample_names=sample_names)
 
 
 def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str]) -> Columns:
@@ -49,6 +71,11 @@ def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str]) -
         else:
             columns[name] = _plain(values)
     return columns
+
+
+def format_columns(columns: Columns) -> str:
+    """Return the text of a CSV file with these columns."""
+    return format_csv([list(columns), *zip(*columns.values(), strict=True)])
 
 
 def format_csv(rows: Sequence[Sequence[Any]]) -> str:

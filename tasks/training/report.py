@@ -15,13 +15,15 @@ from torch import Tensor
 from tasks.data.data_module import describe_longer
 from tasks.learning.classifier import Classifier
 from tasks.learning.predictions import Predictions
+from tasks.learning.rejection import choose_rejection_threshold
 from tasks.learning.score import Score
 from tasks.runs.checkpoints import RunCheckpoint, load_weights, read_checkpoint
 from tasks.runs.provenance import describe_environment
 from tasks.runs.run_folder import RunFolder, write_json, write_text, write_whole
 from tasks.training.callbacks.epoch_log import read_rows
+from tasks.training.class_scores import write_class_scores
 from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
-from tasks.training.prediction_table import format_csv, write_predictions
+from tasks.training.prediction_table import format_csv, write_mistakes, write_predictions
 
 GENERATED = "generated"
 
@@ -61,16 +63,21 @@ class Report:
         selected_on = self.data.selected_on if was_chosen else "last"
 
         # Numbers first: what fails after them costs no result.
-        for path in (self.run.predictions, self.run.confusion_matrix, *self._pictures()):
+        for path in (*self._tables(), *self._pictures()):
             path.unlink(missing_ok=True)
-        write_json(self.run.results, self._results(scores, taken, selected_on))
+        rejection = None
+        if validation := tables["validation"]:
+            rejection = choose_rejection_threshold(validation, self.model.head)
+        write_json(self.run.results, self._results(scores, taken, selected_on) | {"reject_below": rejection})
         counts = None
         if table := tables["test"]:
             names = {"class_names": self.data.class_names, "sample_names": self.data.sample_names}
             write_predictions(self.run.predictions, table, self.model.head, **names)
             counts = count_confusions(table, self.model.head, self.data.num_classes)
+            write_mistakes(self.run.mistakes, table, self.model.head, **names)
         if counts is not None:
             write_confusion_matrix(self.run.confusion_matrix, counts, class_names=self.data.class_names)
+            write_class_scores(self.run.class_scores, counts, class_names=self.data.class_names)
 
         def draw(path: Path, plot: Callable[..., None], *content: Any, **options: Any) -> None:
             # Beside its target: half a picture replaces none.
@@ -145,6 +152,9 @@ class Report:
             return None
         evaluate(self.model, datamodule=self.data, verbose=False)
         return self.model.join_predictions()
+
+    def _tables(self) -> tuple[Path, ...]:
+        return self.run.predictions, self.run.confusion_matrix, self.run.class_scores, self.run.mistakes
 
     def _pictures(self) -> tuple[Path, ...]:
         return self.run.curves, self.run.confusion_matrix.with_suffix(".png"), self.run.hyper_kernels

@@ -132,6 +132,29 @@ def test_kernels_that_are_larger_give_their_beginnings(stem, rate):
     cases.assert_close(found, model(x, lengths=lengths, rate=rate), tolerance=1e-11)
 
 
+class Mean(nn.Module):
+    """The mean of 4 positions of training, which are 4 / rate positions."""
+
+    def output_lengths(self, lengths, rate=1.0):
+        return lengths // int(4 / rate)
+
+    def forward(self, x: Tensor, *, lengths: Tensor | None = None, rate: float = 1.0) -> Tensor:
+        return nn.functional.avg_pool1d(x, int(4 / rate))
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 2.0, 4.0])
+def test_behind_a_stem_that_takes_the_rate_all_is_as_in_training(rate):
+    model, x, lengths = terminator(Mean(), channels=(3, 6), size=12), cases.normal(2, 3, 3), torch.tensor([2, 3])
+    training, positions = x.repeat_interleave(4, dim=-1), int(4 / rate)
+    other = x.repeat_interleave(positions, dim=-1)
+    assert model.output_lengths(3 * positions, rate) == 3
+    cases.assert_close(model(other, rate=rate), model(training), tolerance=1e-12)
+    kernels = model.hyper_kernels(3 * positions, rate)
+    cases.assert_close(model(other, rate=rate, hyper_kernels=kernels), model(training), tolerance=1e-12)
+    found = model(other, lengths=positions * lengths, rate=rate)
+    cases.assert_close(found, model(training, lengths=4 * lengths), tolerance=1e-12)
+
+
 def test_kernels_that_are_smaller_are_refused():
     model = terminator(Strided(3, 4))
     with pytest.raises(ValueError, match=r"^hyper_kernels must .*\(6,\).*, got \(5,\)"):

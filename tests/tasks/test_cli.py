@@ -8,9 +8,11 @@ import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from sklearn.metrics import precision_recall_fscore_support
 
 import hyperseq as hyperseq_package
 from tasks.cli import NEEDED
@@ -22,12 +24,14 @@ from tests.tasks.command import DIGITS, ROOT, TINY, fit, hyperseq
 ARTEFACTS = {
     "checkpoints/best.ckpt",
     "checkpoints/last.ckpt",
+    "class_scores.csv",
     "config.yaml",
     "confusion_matrix.csv",
     "confusion_matrix.png",
     "curves.png",
     "hyper_kernels.png",
     "metrics.csv",
+    "mistakes.csv",
     "predictions.csv",
     "results.json",
 }
@@ -88,6 +92,23 @@ def test_predictions_and_confusion_matrix_agree_with_the_accuracy(trained):
     assert sum(int(matrix[i][i]) for i in range(10)) == told["correct"]
     for true, row in enumerate(matrix):
         assert sum(map(int, row)) == sum(line["true"] == str(true) for line in rows)
+    mistakes = table(trained.folder / "mistakes.csv")
+    wrong = [row for row in rows if row["true"] != row["predicted"]]
+    assert sorted(mistakes, key=str) == sorted(wrong, key=str)
+    certain = [float(row["probability"]) for row in mistakes]
+    assert certain == sorted(certain, reverse=True)
+
+
+def test_scores_of_the_classes_are_those_of_scikit_learn(trained):
+    rows = table(trained.folder / "predictions.csv")
+    truth, answers = ([int(row[name]) for row in rows] for name in ("true", "predicted"))
+    told = table(trained.folder / "class_scores.csv")
+    wanted = np.array(precision_recall_fscore_support(truth, answers, labels=range(10), zero_division=0))
+    found = np.array([[float(row[name]) for name in ("precision", "recall", "f1", "n")] for row in told])
+    assert [row["class"] for row in told] == [*map(str, range(10)), "(mean)"]
+    np.testing.assert_allclose(found[:-1], wanted.T, atol=5.1e-5)
+    np.testing.assert_allclose(found[-1, :3], wanted[:3].mean(axis=1), atol=5.1e-5)
+    assert found[-1, 3] == len(rows)
 
 
 def test_metrics_hold_one_row_an_epoch(trained):

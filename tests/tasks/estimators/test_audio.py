@@ -1,11 +1,21 @@
+import csv
+import io
+import json
 import shutil
+from copy import copy
 
 import numpy as np
 import pytest
 import torch
 
+from hyperseq import Terminator
 from tasks.errors import UserError
 from tasks.estimators import AudioClassifier
+from tasks.estimators.predict_files import predict_files
+from tasks.estimators.timelines import merge_windows, predict_timelines
+from tasks.learning.classifier import Classifier
+from tasks.runs.run_folder import RunFolder
+from tasks.speech.front_ends import LearnedFilters
 from tests.tasks.command import ROOT, hyperseq
 from tests.tasks.speech.recordings import tone, wav_bytes, write, write_folder
 
@@ -98,6 +108,142 @@ def test_the_command_answers_files_by_the_run_alone_and_names_the_bad_ones(class
     assert answer.code == 1 and lines[0] == "name,predicted,probability" and len(lines) == 3
     assert lines[2].startswith(f"{files[2]},high,")
     assert answer.err == f"hyperseq: error: {files[1]}: it is no audio file: it begins with b'a text'\n"
+
+
+def test_the_command_answers_folders_and_standard_input(classifier, folder, monkeypatch):
+    new = folder / "new files"
+    for label, pitch in (("b", 1200), ("a", 300)):
+        write(new / "deeper" / f"{label}.wav", tone(pitch, seconds=0.15, seed=99))
+    (new / "notes.txt").write_text("no audio")
+    answer = hyperseq("predict", "--run", classifier.run.path, new)
+    rows = [line.split(",") for line in answer.out.splitlines()[1:]]
+    assert (answer.code, answer.err) == (0, "")
+    assert [row[:2] for row in rows] == [[str(new / "deeper/a.wav"), "low"], [str(new / "deeper/b.wav"), "high"]]
+    (folder / "nothing").mkdir()
+    answer = hyperseq("predict", "--run", classifier.run.path, folder / "nothing")
+    message = f"{folder / 'nothing'}: the folder holds no file that can be read"
+    assert (answer.code, answer.out, answer.err) == (1, "", f"hyperseq: error: {message}\n")
+
+    for content, code, told in (
+        (wav_bytes(tone(1200, seconds=0.15)), 0, ""),
+        (b"", 1, "hyperseq: error: -: it is empty, 0 bytes\n"),
+    ):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        answer = hyperseq("predict", "--run", classifier.run.path, "-")
+        assert (answer.code, answer.err) == (code, told)
+        assert code or answer.out.splitlines()[1].startswith("-,high,")
+
+
+def test_a_long_recording_gets_a_row_a_window_segments_and_a_picture(classifier, folder):
+    samples = np.concatenate([tone(1200, seconds=1.0), tone(300, seconds=1.0)])
+    path = write(folder / "two tones.wav", samples)
+    out = folder / "timeline" / "answers.csv"
+    out.parent.mkdir()
+    words = ("predict", "--run", classifier.run.path, "--window", 0.2, "--hop", 0.1, "--topk", 2, path)
+    assert (hyperseq(*words, "--out", out).code, hyperseq(*words).out) == (0, out.read_text())
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(rows[0])[:5] == ["name", "start", "end", "predicted", "probability"] and "predicted_2" in rows[0]
+    assert [float(row["start"]) for row in rows] == pytest.approx([place / 10 for place in range(19)])
+    probabilities = [each.probabilities.max().item() for each in classifier.predict_windows(path, window=0.2, hop=0.1)]
+    assert [float(row["probability"]) for row in rows] == pytest.approx(probabilities, rel=1e-5)
+    segments = list(csv.DictReader((out.parent / "answers_segments.csv").read_text().splitlines()))
+    assert [(row["name"], row["predicted"]) for row in segments] == [(str(path), "high"), (str(path), "low")]
+    assert [float(row[end]) for row in segments for end in ("start", "end")] == pytest.approx([0, 1, 1, 2], abs=0.11)
+    assert (out.parent / "answers_timeline.png").read_bytes()[:4] == b"\x89PNG"
+
+    answer = hyperseq(*words[:3], "--window", 0.5, path)
+    message = "window must lie in (0, 0.2], the window of the training in seconds, got 0.5"
+    assert (answer.code, answer.err) == (1, f"hyperseq: error: {message}\n")
+
+
+def test_neighbors_of_one_class_are_merged_and_segments_share_their_ends():
+    places = [(0.0, 1.0), (0.5, 1.5), (1.0, 2.0), (1.25, 2.25)]
+    found = merge_windows(places, ["a", "b", "b", "a"], [0.5, 0.75, 1.0, 0.875])
+    assert found == [(0.0, 0.75, "a", 0.5), (0.75, 1.625, "b", 0.875), (1.625, 2.25, "a", 0.875)]
+    assert merge_windows(places[:1], ["a"], [0.5]) == [(0.0, 1.0, "a", 0.5)]
+
+
+def test_an_improbable_class_is_rejected_at_a_given_threshold_or_that_of_the_run(classifier, folder):
+    path = write(folder / "low.wav", tone(300, seconds=0.15, seed=98))
+    probability = classifier.predict_proba([path]).max().item()
+    words = ("predict", "--run", classifier.run.path, path)
+
+    def answer(*options):
+        found = hyperseq(*words, *options)
+        return found.err or found.out.splitlines()[1].split(",")[1]
+
+    assert answer("--reject-below", probability - 1e-4) == "low"
+    assert answer("--reject-below", min(probability + 1e-4, 1)) == "(none)"
+    threshold = json.loads((classifier.run.path / "results.json").read_text())["reject_below"]
+    assert 0.5 < threshold <= 1
+    assert answer("--reject-below", "auto") == ("low" if probability >= threshold else "(none)")
+    assert answer("--reject-below", 1.5) == "hyperseq: error: reject_below must lie in [0, 1], got 1.5\n"
+    message = "reject_below must be a probability or auto, got 'much'"
+    assert answer("--reject-below", "much") == f"hyperseq: error: {message}\n"
+    moved = folder / "without results"
+    shutil.copytree(classifier.run.path, moved)
+    (moved / "results.json").unlink()
+    found = hyperseq("predict", "--run", moved, "--reject-below", "auto", path)
+    message = f"reject_below must be a number for a run without a threshold of its own, got auto: {moved}"
+    assert (found.code, found.err) == (1, f"hyperseq: error: {message}\n")
+
+
+@pytest.fixture
+def rated(classifier):
+    """The run with other networks: one of continuous kernels, or one behind filters, both take a rate."""
+
+    def make(stem, **options):
+        run = copy(classifier.run)
+        backbone = Terminator(1, 1, size=1600, channels=[4, 8], stem=stem, slow_hidden_channels=4)
+        run.model = Classifier(backbone, num_classes=2).eval()
+        return AudioClassifier(run, **options)
+
+    return make
+
+
+def test_at_its_native_rate_a_recording_is_not_resampled_and_the_network_is_told(rated, folder):
+    native = rated(None, native_rate=True)
+    fast = tone(300, seconds=0.2, rate=16000)
+    x = native._data.normalize(torch.from_numpy(fast).mT, rate=16000)
+    assert x.shape == (1, 3200)
+    found = native.predict_proba([(fast[:, 0], 16000)])
+    torch.testing.assert_close(found, native.run.predict(x[None], rate=0.5))
+    path = write(folder / "fast.wav", np.tile(fast, (2, 1)), rate=16000, subtype="FLOAT")
+    columns = predict_files(native.run, [path], report=None, native_rate=True)
+    assert columns["name"] == [f"{path}[{place}-{place + 200}ms]" for place in (0, 100, 200)]
+    timelines = predict_timelines(native.run, [path], report=None, native_rate=True)
+    assert timelines.windows["probability"] == columns["probability"]
+    assert timelines.windows["end"] == ["0.2", "0.3", "0.4"]
+
+    alike = rated(LearnedFilters(4, strides=(4, 4)), native_rate=True)
+    resampled = AudioClassifier(alike.run).predict_proba([(fast[:, 0], 16000)])
+    torch.testing.assert_close(alike.predict_proba([(fast[:, 0], 16000)]), resampled, rtol=0, atol=0.01)
+
+
+def test_a_native_rate_is_refused_where_it_means_nothing(classifier, rated, folder, monkeypatch):
+    path = write(folder / "low.wav", tone(300, seconds=0.15, seed=98))
+    for words in ((), ("--window", 0.1)):
+        answer = hyperseq("predict", "--run", classifier.run.path, "--native-rate", *words, path)
+        message = "native_rate must be left out with the stem LogMel, which is made for one rate"
+        assert (answer.code, answer.out, answer.err) == (1, "", f"hyperseq: error: {message}\n")
+    native = rated(None, native_rate=True)
+    monkeypatch.setattr(native._data, "normalization", "legacy")
+    with pytest.raises(UserError, match="native_rate must be left out with normalization=legacy, whose statistics"):
+        native.predict([path])
+
+
+def test_a_folder_is_trained_on_by_the_shipped_config(monkeypatch):
+    given = []
+
+    class Command:
+        def __init__(self, words):
+            given.extend(words)
+            self.run_folder = RunFolder(ROOT / "results/models/fsdd")
+
+    monkeypatch.setattr("tasks.estimators.audio.TrainingCLI", Command)
+    folder = str(ROOT / "results/models/fsdd/clips")
+    AudioClassifier.train(folder, "--trainer.max_epochs=1")
+    assert given == ["fit", "--config", str(CONFIG), f"--data.root={folder}", "--trainer.max_epochs=1"]
 
 
 def test_what_cannot_be_answered_is_named(classifier):

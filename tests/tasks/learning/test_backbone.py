@@ -4,7 +4,14 @@ from torch import nn
 
 from hyperseq import Terminator
 from tasks.errors import UserError
-from tasks.learning.backbone import Backbone, HasHyperKernels, ShortensSequences, check_backbone, input_size
+from tasks.learning.backbone import (
+    Backbone,
+    HasHyperKernels,
+    ShortensSequences,
+    check_backbone,
+    check_takes_rate,
+    input_size,
+)
 
 
 class Plain(nn.Module):
@@ -33,6 +40,19 @@ def test_the_terminator_is_one_with_hyper_kernels():
     network = Terminator(1, 1, size=9, channels=[2, 4])
     check_backbone(network)
     assert isinstance(network, Backbone) and isinstance(network, HasHyperKernels)
+
+
+def test_a_network_or_stem_that_takes_no_rate_is_named():
+    class Halving(nn.Conv1d):
+        def output_lengths(self, lengths):
+            return lengths // 2
+
+    check_takes_rate(Terminator(1, 1, size=9, channels=[2, 4]))
+    with pytest.raises(UserError, match="rate must be left out with Plain, whose forward takes no rate"):
+        check_takes_rate(Plain())
+    network = Terminator(1, 1, size=8, channels=[2, 4], stem=Halving(1, 2, 2, stride=2))
+    with pytest.raises(UserError, match="native_rate must be left out with the stem Halving, which is made for one"):
+        check_takes_rate(network, name="native_rate")
 
 
 def test_what_a_network_lacks_is_named_all_at_once():

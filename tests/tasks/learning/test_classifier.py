@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
@@ -24,6 +26,35 @@ def test_the_loss_is_smoothed_cross_entropy_and_the_weighted_slow_neural_loss(mo
     wanted = cross_entropy(model(BATCH["x"]), BATCH["y"], label_smoothing=0.1) + 3 * slow
     assert slow > 0
     torch.testing.assert_close(model.training_step(BATCH, 0), wanted)
+
+
+class CountingData:
+    """A data module that knows its classes: 3 of the 4 training samples are of class 1, none of class 2."""
+
+    def count_classes(self):
+        return torch.tensor([1, 3, 0])
+
+
+def test_balanced_classes_count_alike_in_the_training_loss(monkeypatch):
+    model = classifier(class_weights="balanced", slow_neural_loss_weight=0.0)
+    monkeypatch.setattr(model, "log_dict", lambda *arguments, **options: None)
+    model.trainer = SimpleNamespace(datamodule=CountingData(), global_step=0)
+    model.on_fit_start()
+    batch = {"x": torch.randn(4, 1, 9), "y": torch.tensor([0, 1, 1, 1])}
+    each = cross_entropy(model(batch["x"]), batch["y"], reduction="none")
+    wanted = (each[:1].mean() + each[1:].mean()) / 2
+    torch.testing.assert_close(model.training_step(batch, 0), wanted)
+
+
+def test_weights_of_classes_that_nothing_counts_or_takes_are_refused():
+    model = classifier(class_weights="balanced")
+    model.trainer = SimpleNamespace(datamodule=object())
+    message = r"class_weights must be null with object, which has no count_classes\(\), got balanced"
+    with pytest.raises(UserError, match=message):
+        model.on_fit_start()
+    message = "class_weights must be null with RegressionHead, whose loss has none, got balanced"
+    with pytest.raises(UserError, match=message):
+        classifier(head=RegressionHead, class_weights="balanced")
 
 
 def test_hyper_kernels_are_generated_once_a_step(monkeypatch):
@@ -54,6 +85,18 @@ def test_an_evaluation_generates_its_hyper_kernels_once_and_forgets_them(monkeyp
     getattr(model, f"on_{split}_epoch_start")()
     getattr(model, f"{split}_step")(BATCH, 0)
     assert len(calls) == 2
+
+
+def test_a_batch_of_another_rate_is_scored_by_kernels_of_that_rate(monkeypatch):
+    model = classifier().eval()
+    model.on_test_epoch_start()
+    for number, rate in enumerate((None, 2.0, 0.5)):
+        model.test_step({**BATCH, "index": 5 * number + BATCH["index"]} | ({"rate": rate} if rate else {}), number)
+    wanted = torch.cat([model(BATCH["x"], rate=rate) for rate in (1.0, 2.0, 0.5)])
+    torch.testing.assert_close(model.join_predictions().outputs.float(), wanted)
+    monkeypatch.setattr(model.backbone, "forward", lambda x, *, lengths=None, hyper_kernels=None: x)
+    with pytest.raises(UserError, match="rate must be left out with Terminator, whose forward takes no rate"):
+        model.test_step({**BATCH, "rate": 2.0}, 0)
 
 
 def test_batches_shorter_and_longer_than_the_training_size_train_and_are_scored_as_alone(monkeypatch):

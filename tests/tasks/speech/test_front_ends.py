@@ -56,6 +56,34 @@ def test_output_lengths_take_one_length_or_one_a_sample(stem):
     assert stem(torch.randn(1, 1, 96, dtype=torch.float64)).shape[-1] == stem.output_lengths(96)
 
 
+@pytest.mark.parametrize(("rate", "samples"), [(2.0, 200), (4.0, 100), (0.5, 800), (4 / 3, 300)])
+def test_filters_of_another_rate_see_the_same_band_limited_signal_as_in_training(rate, samples):
+    filters = LearnedFilters(5, strides=(4, 3)).double().eval()
+    filters.train()(torch.randn(2, 1, 97, dtype=torch.float64))
+    filters.eval()
+
+    def signal(step, count):
+        time = step * torch.arange(count, dtype=torch.float64)
+        return sum((0.1 * cycles * time + cycles).sin() for cycles in (0.5, 1.7, 3.0))[None, None]
+
+    wanted, found = filters(signal(1.0, 400)), filters(signal(rate, samples), rate=rate)
+    assert found.shape == wanted.shape == (1, 5, filters.output_lengths(samples, rate))
+    # Beyond both ends there are zeros, which no band-limited signal has.
+    inner, difference = wanted[..., 4:-4], (found - wanted)[..., 4:-4]
+    assert difference.norm() < 4e-3 * inner.norm()
+    padded = torch.nn.functional.pad(signal(rate, samples), (0, 50), value=torch.nan)
+    found_in_padding = filters(padded, lengths=torch.tensor([samples]), rate=rate)[..., : found.shape[-1]]
+    torch.testing.assert_close(found_in_padding, found, rtol=1e-10, atol=1e-10)
+
+
+def test_a_rate_that_no_whole_number_of_samples_fits_is_refused():
+    filters = LearnedFilters(5, strides=(4, 3))
+    for rate in (3.0, 0.0, 1.1):
+        message = f"rate must divide the first of strides, 4, into a whole number of samples, got {rate}"
+        with pytest.raises(UserError, match=message):
+            filters(torch.randn(1, 1, 50), rate=rate)
+
+
 def loop_spectrum(x, *, rate, num_mels, frame, hop, num_coefficients):
     """Compute log-mel or MFCC of one waveform `(L,)` by sums over samples, frequencies and bands."""
     functional = import_torchaudio().functional

@@ -5,7 +5,7 @@ import torch
 
 from tasks.data.data_module import check_data_module
 from tasks.errors import UserError
-from tasks.speech.audio_files import read_audio
+from tasks.speech.audio_files import read_audio, resample
 from tasks.speech.fsdd import FSDD
 from tasks.speech.published import fsdd
 from tests.tasks.speech.archives import FSDD_NUMBERS, FSDD_SPEAKERS, write_fsdd
@@ -55,6 +55,41 @@ def test_waveforms_and_classes_are_those_of_the_archive(root):
         waveform = read_audio(archive.read(member)).waveform
     row = names(data, "test").index("7_theo_3.wav")
     assert torch.equal(data.splits["test"].x[row], waveform) and data.splits["test"].y[row] == 7
+
+
+@pytest.mark.parametrize(("test_rate", "protocol"), [(4000, "strided"), (1600, "strided"), (6000, "resampled")])
+@pytest.mark.parametrize("options", [{}, {"fill": True, "normalization": "legacy"}])
+def test_a_test_at_another_rate_reads_the_normalized_clips_at_that_rate(root, test_rate, protocol, options):
+    whole, told, untold = (
+        set_up(root, **options, **extra)
+        for extra in (
+            {},
+            {"test_rate": test_rate, "test_protocol": protocol},
+            {"test_rate": test_rate, "test_protocol": protocol, "tell_rate": False},
+        )
+    )
+    (first, *_), (found, *_), (plain, *_) = (each.test_dataloader() for each in (whole, told, untold))
+    x, length = first["x"][:1], int(first["lengths"][0]) if "lengths" in first else first["x"].shape[-1]
+    x = x[..., :length]
+    wanted = x[..., :: 8000 // test_rate] if protocol == "strided" else resample(x, rate=8000, to=test_rate)
+    assert torch.equal(found["x"][:1, :, : wanted.shape[-1]], wanted)
+    assert not found["x"][:1, :, wanted.shape[-1] :].any() and found["rate"] == 8000 / test_rate
+    assert torch.equal(plain["x"], found["x"]) and "rate" not in plain
+    assert "lengths" not in found or int(found["lengths"][0]) == wanted.shape[-1]
+    assert all("rate" not in batch for batch in told.val_dataloader())
+
+
+def test_tests_at_rates_that_cannot_be_are_refused(root):
+    for options, message in (
+        ({"test_rate": 3000}, "test_rate must divide sample_rate = 8000 with test_protocol=strided, got 3000"),
+        ({"test_rate": 0}, "test_rate must be at least 1, got 0"),
+        ({"test_rate": 4000, "test_protocol": "cut"}, "test_protocol must be one of strided, resampled, got 'cut'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            FSDD(**options)
+    data = FSDD(root=root, cache=root / "decoded", test_rate=4000)
+    with pytest.raises(UserError, match="test_rate must be left to `hyperseq test` of the trained network, got 4000"):
+        data.setup("fit")
 
 
 def test_archives_that_are_none_are_named(tmp_path):
