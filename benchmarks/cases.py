@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -74,18 +75,23 @@ def block(length: int, channels: int, *, mode: str, compiled: bool = False) -> C
     return contenders
 
 
-def mixer(length: int, channels: int, *, causal: bool) -> Contenders:
-    """Sequence mixer beside torch's encoder layer and GRU; forward + backward."""
+def mixer(
+    length: int, channels: int, *, causal: bool, compiled: bool = False, longest: dict[str, int] = peers.LONGEST
+) -> Contenders:
+    """Sequence mixer beside torch's encoder layer and GRU, each up to its ``longest``; forward + backward.
+
+    With ``compiled``, a twin of each mixer behind `torch.compile` runs beside it.
+    """
     shape, mode = (batch_size(length), length, channels), "forward + backward"
-    contenders: Contenders = {
-        f"SequenceMixer, context in {form}": _caller(
-            hyperseq.SequenceMixer(channels, l_max=length, causal=causal, context_in=form), shape, mode
-        )
-        for form in ("values", "kernel")
-    }
-    for name, build in {"Transformer layer": peers.transformer_layer, "GRU": peers.GRU}.items():
-        if length <= peers.LONGEST[name]:
-            contenders[name] = _caller(build(channels), shape, mode)
+    contenders: Contenders = {}
+    for form in ("values", "kernel"):
+        build = partial(hyperseq.SequenceMixer, channels, l_max=length, causal=causal, context_in=form)
+        contenders[f"SequenceMixer, context in {form}"] = _caller(build(), shape, mode)
+        if compiled:
+            contenders[f"SequenceMixer, context in {form}, compiled"] = _caller(_compiled(build()), shape, mode)
+    for name, peer in {"Transformer layer": peers.transformer_layer, "GRU": peers.GRU}.items():
+        if length <= longest[name]:
+            contenders[name] = _caller(peer(channels), shape, mode)
     return contenders
 
 

@@ -1,19 +1,22 @@
 """Peak memory of one forward and backward pass, each in a process of its own.
 
 ``python -m benchmarks.memory LENGTH CHANNELS [--compiled]`` prints the bytes that an SFNE block needs beyond its input
-(Linux).
+(Linux). With ``--depth N``, a `ResidualStack` of N mixers takes the place of the block, and ``--checkpoint`` lets it
+compute each block again.
 """
 
 import argparse
 import ctypes
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 
 import hyperseq
 from benchmarks.cases import batch_size
+from hyperseq.backbones import ResidualStack
 
 
 def bytes_per_token(length: int, channels: int, *, compiled: bool = False) -> float:
@@ -36,11 +39,21 @@ def main() -> None:
     parser.add_argument("length", type=int)
     parser.add_argument("channels", type=int)
     parser.add_argument("--compiled", action="store_true", help="the block behind torch.compile")
+    parser.add_argument("--depth", type=int, help="a ResidualStack of so many mixers")
+    parser.add_argument("--checkpoint", action="store_true", help="with --depth: checkpoint=True")
     arguments = parser.parse_args()
-    block = hyperseq.nn.SFNEBlock(1, arguments.channels, arguments.channels, size=arguments.length)
+    if arguments.checkpoint and arguments.depth is None:
+        parser.error("--checkpoint must come with --depth")
+    channels = arguments.channels
+    block: torch.nn.Module = hyperseq.nn.SFNEBlock(1, channels, channels, size=arguments.length)
+    if arguments.depth is not None:
+        mixer = partial(hyperseq.SequenceMixer, l_max=arguments.length)
+        block = ResidualStack(
+            channels, layer=mixer, depth=arguments.depth, d_model=channels, checkpoint=arguments.checkpoint
+        )
     if arguments.compiled:
         block.compile(dynamic=False)
-    x = torch.randn(batch_size(arguments.length), arguments.channels, arguments.length, requires_grad=True)
+    x = torch.randn(batch_size(arguments.length), channels, arguments.length, requires_grad=True)
     # a pass before, so that libraries are loaded and programs compiled; then all it left behind is given back
     block(x).sum().backward()
     block.zero_grad()

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv1d, pad
 from typing_extensions import Unpack
 
 from hyperseq._checks import check_choice, check_count, check_positive
@@ -288,13 +288,11 @@ class SequenceMixer(nn.Module):
     def _project_windows(self, x: Tensor) -> Tensor:
         """Project ``(B, D, L + k - 1)`` to context, value and gate, each through its short window: ``(B, 3 D, L)``.
 
-        ``y[t] = sum_j w_j ⊙ (A x[t + j]) + b``. A depthwise window over 3 D channels is bound by memory. So each tap
-        scales the projection, and one product of matrices reads the shifted inputs.
+        ``y[t] = sum_j w_j ⊙ (A x[t + j]) + b``
         """
-        taps = self.short_kernel_size
-        shifted = [x.narrow(-1, tap, x.shape[-1] - taps + 1) for tap in range(taps)]
-        weight = (self.short_weight[:, :, None] * self.input_weight[:, None]).flatten(1)
-        return mix_channels(shifted, weight.to(x.dtype), self.short_bias.to(x.dtype))
+        projected = mix_channels(x, self.input_weight.to(x.dtype))
+        taps = self.short_weight[:, None].to(projected.dtype)
+        return conv1d(projected, taps, self.short_bias.to(projected.dtype), groups=len(taps))
 
     def _project(self, x: Tensor) -> Tensor:
         return mix_channels(x, self.output_weight.to(x.dtype), self.output_bias.to(x.dtype))

@@ -7,7 +7,13 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.nn.parallel import DistributedDataParallel
 
 from hyperseq import Terminator
-from hyperseq.nn import BatchStandardization, synchronize_statistics, update_statistics
+from hyperseq.nn import (
+    BatchStandardization,
+    SequenceBlock,
+    SequenceMixer,
+    synchronize_statistics,
+    update_statistics,
+)
 from tests import cases, reference
 
 BATCHES = [(seed + 1) * cases.normal(4, 2, 5, seed=seed).detach() + seed for seed in range(3)]
@@ -66,39 +72,62 @@ def test_no_batch_is_refused_and_changes_nothing():
 
 
 # ---- shared by processes
-def parallel_model():
+SLOW = {"hidden_channels": 4, "num_layers": 1}
+BLOCK = {"slow_hidden_channels": 4, "slow_num_layers": 1, "local_kernel_sizes": (3,)}
+SHARED = {
+    "Terminator": lambda: Terminator(1, 4, size=6, channels=[2, 4, 4], **BLOCK),
+    "SequenceBlock": lambda: SequenceBlock(4, l_max=6, transposed=True, **BLOCK),
+    "SequenceMixer": lambda: SequenceMixer(4, l_max=6, transposed=True, **SLOW),
+    "SequenceMixer-causal": lambda: SequenceMixer(4, l_max=6, causal=True, transposed=True, **SLOW),
+    "SequenceMixer-kernel": lambda: SequenceMixer(4, l_max=6, context_in="kernel", transposed=True, **SLOW),
+}
+over_shared = pytest.mark.parametrize("name", SHARED)
+STEPS = 2
+"""DistributedDataParallel finds a parameter without gradient in the second step."""
+
+
+def shared_model(name):
     torch.manual_seed(0)
-    options = {"slow_hidden_channels": 4, "slow_num_layers": 1, "local_kernel_sizes": (3,)}
-    return Terminator(1, 1, size=6, channels=[2, 4, 4], **options).double()
+    return SHARED[name]().double()
 
 
 def batch_of_all():
-    return cases.normal(4, 1, 6, seed=5).detach(), torch.tensor([6, 2, 5, 3])
+    return cases.normal(4, 4, 6, seed=5).detach(), torch.tensor([6, 2, 5, 3])
 
 
 def gradients_of(model):
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
+def train_steps(model, x, lengths, *, processes):
+    """Sum the gradients of some steps; DistributedDataParallel takes the mean over processes."""
+    for _ in range(STEPS):
+        output = model(x, lengths=lengths)
+        (output.square().sum() / processes).backward()
+    return output.detach()
+
+
 def run_process(rank, folder):
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     x, lengths = (tensor[2 * rank : 2 * rank + 2] for tensor in batch_of_all())
+    for name in SHARED:
+        model = synchronize_statistics(shared_model(name))
+        output = train_steps(DistributedDataParallel(model), x, lengths, processes=1)
+        found = {"output": output, "buffers": dict(model.named_buffers()), "gradients": gradients_of(model)}
 
-    model = synchronize_statistics(parallel_model())
-    wrapped = DistributedDataParallel(model)
-    output = wrapped(x, lengths=lengths)
-    output.square().sum().backward()
-    found = {"output": output.detach(), "buffers": dict(model.named_buffers()), "gradients": gradients_of(model)}
-
-    sharded = parallel_model().eval()
-    for block in sharded.blocks:
-        fully_shard(block)
-        register_fsdp_forward_method(block, "hyper_kernel")
-    fully_shard(sharded)
-    found["sharded"] = sharded(x, lengths=lengths).detach()
-    found["kernels"] = sharded(x, lengths=lengths, hyper_kernels=sharded.hyper_kernels()).detach()
-    torch.save(found, f"{folder}/{rank}")
+        sharded = shared_model(name).eval()
+        for block in getattr(sharded, "blocks", []):
+            fully_shard(block)
+            register_fsdp_forward_method(block, "hyper_kernel")
+        fully_shard(sharded)
+        output = sharded(x, lengths=lengths)
+        output.square().sum().backward()
+        found["sharded"] = output.detach()
+        found["sharded gradients"] = {key: value.full_tensor() for key, value in gradients_of(sharded).items()}
+        if name == "Terminator":
+            found["kernels"] = sharded(x, lengths=lengths, hyper_kernels=sharded.hyper_kernels()).detach()
+        torch.save(found, f"{folder}/{name}-{rank}")
     distributed.destroy_process_group()
 
 
@@ -106,27 +135,33 @@ def run_process(rank, folder):
 def of_two_processes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     multiprocessing.spawn(run_process, (str(folder),), nprocs=2)
-    return [torch.load(folder / str(rank)) for rank in range(2)]
+    return {name: [torch.load(folder / f"{name}-{rank}") for rank in range(2)] for name in SHARED}
 
 
-def test_two_processes_equal_one_with_the_whole_batch(of_two_processes):
+@over_shared
+def test_two_processes_equal_one_with_the_whole_batch(of_two_processes, name):
     x, lengths = batch_of_all()
-    model = parallel_model()
-    output = model(x, lengths=lengths)
-    (output.square().sum() / 2).backward()  # DistributedDataParallel takes the mean over processes
-    cases.assert_close(torch.cat([found["output"] for found in of_two_processes]), output.detach(), tolerance=1e-5)
-    for found in of_two_processes:
-        for name, buffer in model.named_buffers():
-            torch.testing.assert_close(found["buffers"][name], buffer, rtol=1e-5, atol=1e-5)
-        for name, gradient in gradients_of(model).items():
-            cases.assert_close(found["gradients"][name], gradient, tolerance=1e-5)
+    model, of_both = shared_model(name), of_two_processes[name]
+    output = train_steps(model, x, lengths, processes=2)
+    cases.assert_close(torch.cat([found["output"] for found in of_both]), output, tolerance=1e-5)
+    for found in of_both:
+        for key, buffer in model.named_buffers():
+            torch.testing.assert_close(found["buffers"][key], buffer, rtol=1e-5, atol=1e-5)
+        for key, gradient in gradients_of(model).items():
+            cases.assert_close(found["gradients"][key], gradient, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("way", ["sharded", "kernels"])
-def test_blocks_that_are_sharded_one_by_one_give_the_same(of_two_processes, way):
+@over_shared
+def test_layers_that_are_sharded_give_the_same_with_gradients(of_two_processes, name):
     x, lengths = batch_of_all()
-    truth = parallel_model().eval()(x, lengths=lengths).detach()
-    cases.assert_close(torch.cat([found[way] for found in of_two_processes]), truth)
+    model, of_both = shared_model(name).eval(), of_two_processes[name]
+    truth = model(x, lengths=lengths)
+    (truth.square().sum() / 2).backward()
+    for way in ("sharded", "kernels") if name == "Terminator" else ("sharded",):
+        cases.assert_close(torch.cat([found[way] for found in of_both]), truth.detach())
+    for found in of_both:
+        for key, gradient in gradients_of(model).items():
+            cases.assert_close(found["sharded gradients"][key], gradient)
 
 
 def test_a_process_alone_needs_no_others():
