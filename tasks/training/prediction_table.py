@@ -51,6 +51,33 @@ def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str]) -
     return columns
 
 
+def describe_samples(
+    table: Predictions,
+    head: Any,
+    rows: Sequence[int],
+    *,
+    class_names: Sequence[str],
+    sample_names: Sequence[str] | None = None,
+) -> list[str]:
+    """Tell truth and prediction of some rows of a table, such as `machine 3: busy, predicted idle (0.92)`."""
+    predicted = head.predictions(table.outputs)
+    told = []
+    for row in rows:
+        values = {"true": table.targets[row : row + 1]} | {
+            name: each[row : row + 1] for name, each in predicted.items()
+        }
+        columns = name_columns(values, class_names=class_names)
+        true, found = (
+            " ".join(str(column[0]) for name, column in columns.items() if name == kind or name.startswith(f"{kind}_"))
+            for kind in ("true", "predicted")
+        )
+        index = int(table.index[row])
+        name = f"sample {index}" if sample_names is None else sample_names[index]
+        share = f" ({float(columns['probability'][0]):.2f})" if "probability" in columns else ""
+        told.append(f"{name}: {true}, predicted {found}{share}")
+    return told
+
+
 def format_csv(rows: Sequence[Sequence[Any]]) -> str:
     """Return the text of a CSV file."""
     text = io.StringIO()

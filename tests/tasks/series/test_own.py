@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -33,6 +34,16 @@ def test_a_file_becomes_a_run_whose_plan_shows_the_data(run):
     assert [row["name"] for row in rows(folder / "splits.csv")] == NAMES
     tested = [row["name"] for row in rows(folder / "splits.csv") if row["split"] == "test"]
     assert [row["name"] for row in rows(folder / "predictions.csv")] == tested
+
+
+def test_the_report_names_the_largest_losses_and_draws_sequences(run):
+    folder, printed = run
+    told = re.findall(r"^  (machine \d+): (idle|busy), predicted (idle|busy) \(0\.\d\d\)$", printed, re.MULTILINE)
+    table = {row["name"]: (row["true"], row["predicted"]) for row in rows(folder / "predictions.csv")}
+    wrong = [name for name, (true, predicted) in table.items() if true != predicted]
+    assert len(told) == min(len(wrong), 5) and all(table[name] == (true, said) for name, true, said in told)
+    assert {name for name, *_ in told} <= set(wrong)
+    assert (folder / "sequences.png").is_file() and not (folder / "scatter.png").exists()
 
 
 def test_the_run_answers_new_files_of_any_format_and_names_those_that_cannot_be_read(run, tmp_path):
@@ -104,6 +115,7 @@ def test_several_labels_and_numbers_are_trained_by_their_heads(tmp_path):
             config=OWN,
         )  # fmt: skip
         assert json.loads((tmp_path / kind / "1" / "results.json").read_text())["metric"] == metric
+        assert (tmp_path / kind / "1" / "scatter.png").exists() == (kind == "numbers")
 
 
 @pytest.mark.parametrize(
