@@ -38,10 +38,11 @@ def write_predictions(
 def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str]) -> Columns:
     """Turn tensors with one entry a sample into columns; classes in `true` and `predicted` become their names.
 
-    A tensor `(N, K)` becomes the columns `name_1` to `name_K`.
+    A tensor `(N, K)` becomes the columns `name_1` to `name_K`, and one of `(N, 1)` the column `name`.
     """
     columns: Columns = {}
-    for name, values in tensors.items():
+    for name, given in tensors.items():
+        values = given.squeeze(1) if given.dim() == 2 and given.shape[1] == 1 else given
         if values.dim() > 1:
             columns |= {f"{name}_{number}": _plain(column) for number, column in enumerate(values.flatten(1).mT, 1)}
         elif name in ("true", "predicted") and values.dtype == torch.int64:

@@ -99,23 +99,31 @@ def test_without_a_validation_split_the_last_weights_are_kept_and_no_score_is_ca
     )  # fmt: skip
 
 
-def test_several_labels_and_numbers_are_trained_by_their_heads(tmp_path):
-    for kind, y, head, metric in (
-        ("labels", RANDOM.integers(0, 2, size=(40, 3)), "MultiLabelHead", "f1"),
-        ("numbers", RANDOM.normal(size=40), "RegressionHead", "mean_absolute_error"),
-    ):
-        np.savez(tmp_path / "my.npz", x=X, lengths=LENGTHS, y=y)
-        fit(
-            tmp_path,
-            "--data.path", tmp_path / "my.npz",
-            f"--data.targets={kind}",
-            f"--model.head=tasks.learning.heads.{head}",
-            "--model.label_smoothing=0",
-            f"--run.name={kind}",
-            config=OWN,
-        )  # fmt: skip
-        assert json.loads((tmp_path / kind / "1" / "results.json").read_text())["metric"] == metric
-        assert (tmp_path / kind / "1" / "scatter.png").exists() == (kind == "numbers")
+def test_several_labels_are_trained_by_their_head(tmp_path):
+    np.savez(tmp_path / "my.npz", x=X, lengths=LENGTHS, y=RANDOM.integers(0, 2, size=(40, 3)))
+    fit(
+        tmp_path,
+        "--data.path", tmp_path / "my.npz",
+        "--data.targets=labels",
+        "--model.head=tasks.learning.heads.MultiLabelHead",
+        "--model.label_smoothing=0",
+        config=OWN,
+    )  # fmt: skip
+    folder = tmp_path / "own" / "1"
+    assert json.loads((folder / "results.json").read_text())["metric"] == "f1"
+    assert (folder / "sequences.png").is_file() and not (folder / "scatter.png").exists()
+
+
+def test_numbers_have_a_config_of_their_own(tmp_path):
+    np.savez(tmp_path / "my.npz", x=X, lengths=LENGTHS, y=RANDOM.normal(size=40), names=NAMES)
+    answer = fit(tmp_path, "--data.path", tmp_path / "my.npz", config=OWN.with_name("own_regression.yaml"))
+    folder = tmp_path / "own_regression" / "1"
+    assert json.loads((folder / "results.json").read_text())["metric"] == "mean_absolute_error"
+    assert (folder / "sequences.png").is_file() and (folder / "scatter.png").is_file()
+    worst = max(rows(folder / "predictions.csv"), key=lambda row: abs(float(row["true"]) - float(row["predicted"])))
+    told = answer.out.split("Largest losses on the test split:\n")[1].splitlines()[0]
+    assert told.startswith(f"  {worst['name']}: {worst['true']}, predicted {worst['predicted']}")
+    assert hyperseq("predict", "--run", folder, tmp_path / "my.npz").out.startswith("name,predicted\n")
 
 
 @pytest.mark.parametrize(
