@@ -47,7 +47,8 @@ def plot_sequences(path: Path, sequences: Sequence[DrawnSequence], *, sample_rat
         cells = figure.subfigures(rows, columns, squeeze=False).flatten()
         for cell, sequence in zip(cells, sequences, strict=False):
             _draw_sequence(cell, sequence, sample_rate)
-        figure.suptitle("Inputs, and below them |K ⊙ X| of each block", fontsize=11, fontweight="bold")
+        below = ", and below them |K ⊙ X| of each block" if any(each.fast_weights for each in sequences) else ""
+        figure.suptitle(f"Inputs{below}", fontsize=11, fontweight="bold")
         figure.savefig(path, dpi=110)
 
 
@@ -62,7 +63,7 @@ def plot_scatter(path: Path, targets: Tensor, predicted: Tensor, *, names: Seque
             axes.plot([low, high], [low, high], color=INK, linestyle=":", linewidth=1)
             axes.scatter(true, found, s=12, color=TRAIN, alpha=0.6, linewidths=0)
             error = float((true - found).abs().mean())
-            axes.set(xlabel="true", ylabel="predicted", title=f"Test, {name}: mean absolute error {error:.3g}")
+            axes.set(xlabel="true", ylabel="predicted", title=f"Test, {name}\nmean absolute error {error:.3g}")
         for axes in panels[shown:]:
             axes.set_visible(False)
         figure.savefig(path, dpi=120)
@@ -70,21 +71,23 @@ def plot_scatter(path: Path, targets: Tensor, predicted: Tensor, *, names: Seque
 
 def _draw_sequence(cell: Figure, sequence: DrawnSequence, sample_rate: int | None) -> None:
     values = sequence.x.detach().float().cpu().numpy()
-    length = values.shape[1] / (sample_rate or 1)
+    step = 1 / (sample_rate or 1)
+    # A position is the middle of its cell in image and strip.
+    first, last = -0.5 * step, (values.shape[1] - 0.5) * step
     ratios = (4, 0.35 + 0.25 * len(sequence.fast_weights)) if sequence.fast_weights else (1,)
     top, *strip = cell.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False, sharex=True)[:, 0]
     if len(values) > MOST_LINES:
-        top.imshow(values, aspect="auto", origin="lower", cmap="viridis", extent=(0, length, 0, len(values)))
+        top.imshow(values, aspect="auto", origin="lower", cmap="viridis", extent=(first, last, 0, len(values)))
         top.set_ylabel("channel", fontsize=8)
     else:
         for line, color in zip(values, (TRAIN, VAL, TEST), strict=False):
-            _draw_line(top, line, length, color)
+            _draw_line(top, line, step, color)
     color = {True: "#2e7d32", False: "#b23b3b", None: INK}[sequence.right]
     top.set_title(sequence.title, fontsize=8.5, color=color)
-    top.set_xlim(0, length)
+    top.set_xlim(first, last)
     for axes in strip:
         image = np.stack([_scale_to_bins(weights) for weights in sequence.fast_weights])
-        axes.imshow(image, aspect="auto", cmap="magma", vmin=0, vmax=1, extent=(0, length, len(image) + 0.5, 0.5))
+        axes.imshow(image, aspect="auto", cmap="magma", vmin=0, vmax=1, extent=(first, last, len(image) + 0.5, 0.5))
         axes.set_yticks(range(1, len(image) + 1))
         axes.set_ylabel("block", fontsize=8)
     for axes in (top, *strip):
@@ -92,8 +95,8 @@ def _draw_sequence(cell: Figure, sequence: DrawnSequence, sample_rate: int | Non
     (strip[-1] if strip else top).set_xlabel("seconds" if sample_rate else "position", fontsize=8)
 
 
-def _draw_line(axes: Axes, line: np.ndarray, length: float, color: str) -> None:
-    places = np.linspace(0, length, len(line), endpoint=False)
+def _draw_line(axes: Axes, line: np.ndarray, step: float, color: str) -> None:
+    places = step * np.arange(len(line))
     if len(line) <= LONGEST_LINE:
         axes.plot(places, line, color=color, linewidth=0.9)
         return

@@ -122,7 +122,8 @@ def test_numbers_have_a_config_of_their_own(tmp_path):
     assert (folder / "sequences.png").is_file() and (folder / "scatter.png").is_file()
     worst = max(rows(folder / "predictions.csv"), key=lambda row: abs(float(row["true"]) - float(row["predicted"])))
     told = answer.out.split("Largest losses on the test split:\n")[1].splitlines()[0]
-    assert told.startswith(f"  {worst['name']}: {worst['true']}, predicted {worst['predicted']}")
+    true, predicted = (f"{float(worst[name]):.4g}" for name in ("true", "predicted"))
+    assert told == f"  {worst['name']}: {true}, predicted {predicted}"
     assert hyperseq("predict", "--run", folder, tmp_path / "my.npz").out.startswith("name,predicted\n")
 
 
