@@ -91,9 +91,17 @@ def _report(data_set: DataSet, faults: dict[Archive, str], *, root: Path, consol
 
 
 def _find_configs(data_set: DataSet) -> list[Path]:
-    """Return the configs below the current folder, as in a clone, that name a class of the data set's module."""
+    """Return the configs below the current folder, as in a clone, of the data set's name or with a class of its module.
+
+    Several data sets can share a data module.
+    """
     paths = sorted(Path("configs").rglob("*.yaml"))
-    return [path for path in paths if f" tasks.{data_set.name}." in path.read_text(encoding="utf-8")]
+    return [
+        path
+        for path in paths
+        if f"{path.parent.name}.{path.stem}" == data_set.name
+        or f" tasks.{data_set.name}." in path.read_text(encoding="utf-8")
+    ]
 
 
 def _command(data_set: DataSet, *, root: Path, replace: bool) -> str:

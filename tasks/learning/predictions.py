@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,19 @@ class Predictions:
     def __len__(self) -> int:
         """Count the samples."""
         return len(self.index)
+
+    def order_by_loss(self, head: Any) -> Tensor:
+        """Return the rows by falling loss of each sample alone, `(N,)`; a loss of NaN comes first."""
+        pairs = zip(self.outputs, self.targets, strict=True)
+        losses = torch.tensor([float(head.loss(output[None], target[None])) for output, target in pairs])
+        return losses.nan_to_num(nan=torch.inf).argsort(descending=True, stable=True)
+
+    def are_right(self, head: Any) -> Tensor | None:
+        """Return whether each sample is answered right, `(N,)`; `None` for answers that are real numbers."""
+        predicted = head.predictions(self.outputs)["predicted"]
+        if predicted.is_floating_point() or predicted.shape != self.targets.shape:
+            return None
+        return (predicted == self.targets).reshape(len(self), -1).all(dim=1)
 
 
 def _join(column: list[Tensor]) -> Tensor:

@@ -109,6 +109,16 @@ class RunFolder:
         return self.path / "hyper_kernels.png"
 
     @property
+    def sequences(self) -> Path:
+        """Some sequences of the test split with prediction and fast weights; absent where samples have no names."""
+        return self.path / "sequences.png"
+
+    @property
+    def scatter(self) -> Path:
+        """Predicted against true numbers of the test split, as a picture; absent where classes are predicted."""
+        return self.path / "scatter.png"
+
+    @property
     def splits(self) -> Path:
         """The split of each sample, by name; absent where samples have no names."""
         return self.path / "splits.csv"

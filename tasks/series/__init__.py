@@ -1,3 +1,3 @@
 """Time series: published archives and sequences of the user's own."""
 
-DATA_SETS = ()
+from tasks.series.published import DATA_SETS as DATA_SETS

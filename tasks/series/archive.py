@@ -44,6 +44,7 @@ class ArchiveSequences(SequenceDataModule):
             if path.is_file():
                 return read_sequences(path)
         raise UserError(
-            f"root must hold {self.data_set}/{paths[0].name} (or .txt or .tsv), got {self.root} without it; unpack the "
-            f"archive {self.data_set}.zip of timeseriesclassification.com there"
+            f"root must hold {self.data_set}/{paths[0].name} (or .txt or .tsv), got {self.root} without it; "
+            f"hyperseq data prepare fetches the data sets that hyperseq list names; for another one, unpack "
+            f"{self.data_set}.zip of timeseriesclassification.com there"
         )

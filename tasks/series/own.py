@@ -14,20 +14,22 @@ class OwnSequences(SequenceDataModule):
     Args:
         path: A file (`.npz`, `.npy`, `.csv`, `.ts`, `.txt`, `.tsv`), or a folder that holds a folder of CSV files for
             each class.
+        time_step: Interpolate a long table at times of this step, in the units of its times (seconds for dates);
+            `null`: uneven times are refused. New files are read in the same way.
         options: Those of `SequenceDataModule`.
 
     Raises:
         UserError: If the file cannot be read, or its data break a rule.
     """
 
-    def __init__(self, *, path: Path, **options: Any) -> None:
+    def __init__(self, *, path: Path, time_step: float | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.path = Path(path)
+        self.path, self.time_step = Path(path), time_step
 
     def read(self) -> Sequences:
         """Read the file or the folder."""
-        return read_sequences(self.path)
+        return read_sequences(self.path, time_step=self.time_step)
 
     def read_file(self, path: Path) -> Sequences:
         """Read new sequences from a file of any of the formats."""
-        return read_sequences(path)
+        return read_sequences(path, time_step=self.time_step)

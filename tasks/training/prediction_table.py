@@ -57,25 +57,55 @@ def write_mistakes(
     write_predictions(path, chosen, head, class_names=class_names, sample_names=sample_names)
 
 
-def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str]) -> Columns:
+def name_columns(tensors: Mapping[str, Tensor], *, class_names: Sequence[str], digits: int = 7) -> Columns:
     """Turn tensors with one entry a sample into columns; classes in `true` and `predicted` become their names.
 
-    A tensor `(N, K)` becomes the columns `name_1` to `name_K`.
+    A tensor `(N, K)` becomes the columns `name_1` to `name_K`, and one of `(N, 1)` the column `name`.
     """
     columns: Columns = {}
-    for name, values in tensors.items():
+    for name, given in tensors.items():
+        values = given.squeeze(1) if given.dim() == 2 and given.shape[1] == 1 else given
         if values.dim() > 1:
-            columns |= {f"{name}_{number}": _plain(column) for number, column in enumerate(values.flatten(1).mT, 1)}
+            columns |= {
+                f"{name}_{number}": _plain(column, digits) for number, column in enumerate(values.flatten(1).mT, 1)
+            }
         elif name in ("true", "predicted") and values.dtype == torch.int64:
             columns[name] = [class_names[position] for position in values.tolist()]
         else:
-            columns[name] = _plain(values)
+            columns[name] = _plain(values, digits)
     return columns
 
 
 def format_columns(columns: Columns) -> str:
     """Return the text of a CSV file with these columns."""
     return format_csv([list(columns), *zip(*columns.values(), strict=True)])
+
+
+def describe_samples(
+    table: Predictions,
+    head: Any,
+    rows: Sequence[int],
+    *,
+    class_names: Sequence[str],
+    sample_names: Sequence[str] | None = None,
+) -> list[str]:
+    """Tell truth and prediction of some rows of a table, such as `machine 3: busy, predicted idle (0.92)`."""
+    predicted = head.predictions(table.outputs)
+    told = []
+    for row in rows:
+        values = {"true": table.targets[row : row + 1]} | {
+            name: each[row : row + 1] for name, each in predicted.items()
+        }
+        columns = name_columns(values, class_names=class_names, digits=4)
+        true, found = (
+            " ".join(str(column[0]) for name, column in columns.items() if name.split("_")[0] == kind)
+            for kind in ("true", "predicted")
+        )
+        index = int(table.index[row])
+        name = f"sample {index}" if sample_names is None else sample_names[index]
+        share = f" ({float(columns['probability'][0]):.2f})" if "probability" in columns else ""
+        told.append(f"{name}: {true}, predicted {found}{share}")
+    return told
 
 
 def format_csv(rows: Sequence[Sequence[Any]]) -> str:
@@ -85,5 +115,5 @@ def format_csv(rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def _plain(values: Tensor) -> list[Any]:
-    return [f"{value:.7g}" for value in values.tolist()] if values.is_floating_point() else values.tolist()
+def _plain(values: Tensor, digits: int) -> list[Any]:
+    return [f"{value:.{digits}g}" for value in values.tolist()] if values.is_floating_point() else values.tolist()

@@ -24,6 +24,13 @@ from tasks.training.callbacks.epoch_log import read_rows
 from tasks.training.class_scores import write_class_scores
 from tasks.training.plots import plot_confusion_matrix, plot_curves, plot_hyper_kernels
 from tasks.training.prediction_table import format_csv, write_mistakes, write_predictions
+from tasks.training.worst_samples import (
+    can_draw_sequences,
+    plot_numbers,
+    plot_test_sequences,
+    predicts_numbers,
+    tell_worst,
+)
 
 GENERATED = "generated"
 
@@ -96,6 +103,10 @@ class Report:
         if counts is not None:
             picture = self.run.confusion_matrix.with_suffix(".png")
             draw(picture, plot_confusion_matrix, counts, class_names=self.data.class_names)
+        if table and predicts_numbers(table, self.model):
+            draw(self.run.scatter, plot_numbers, table, self.model, self.data)
+        if table and can_draw_sequences(self.data):
+            draw(self.run.sequences, plot_test_sequences, table, self.model, self.data)
         if self.model.has_hyper_kernels:
             backbone: Any = self.model.backbone
             with torch.no_grad():
@@ -111,6 +122,10 @@ class Report:
             print_scores(console, scores, selected_on=selected_on)
             if self.data.source == GENERATED:
                 console.print("The data are generated: the scores are no results on the published files.")
+        if table and (worst := tell_worst(table, self.model, self.data)):
+            console.print("Largest losses on the test split:")
+            for line in worst:
+                console.print(f"  {line}", markup=False)
         for split, name in (("validation", "val"), ("test", "test")):
             counted, total = scores[split].num_samples if split in scores else 0, self.data.split_sizes.get(name, 0)
             if counted < total:
@@ -157,7 +172,8 @@ class Report:
         return self.run.predictions, self.run.confusion_matrix, self.run.class_scores, self.run.mistakes
 
     def _pictures(self) -> tuple[Path, ...]:
-        return self.run.curves, self.run.confusion_matrix.with_suffix(".png"), self.run.hyper_kernels
+        matrix = self.run.confusion_matrix.with_suffix(".png")
+        return self.run.curves, matrix, self.run.scatter, self.run.sequences, self.run.hyper_kernels
 
     def _results(self, scores: dict[str, Score], taken: dict[str, Any], selected_on: str) -> dict[str, Any]:
         told: dict[str, Any] = {}

@@ -37,6 +37,7 @@ from tasks.training.callbacks.data_description import DescribeData
 from tasks.training.callbacks.epoch_log import EpochLog
 from tasks.training.callbacks.epoch_seeding import EpochSeeding
 from tasks.training.callbacks.learning_rates import LearningRates
+from tasks.training.callbacks.memory import CheckMemory
 from tasks.training.callbacks.plan import Plan
 from tasks.training.callbacks.progress import TrainingProgress
 from tasks.training.callbacks.split_list import SplitList
@@ -221,6 +222,7 @@ class TrainingCLI(LightningCLI):
         run = self.run_folder
         self.checkout = describe_checkout()
         callbacks += [
+            CheckMemory(),
             _BeginRun(self),
             DescribeData(),
             LearningRates(),

@@ -15,20 +15,25 @@ READERS: dict[str, Callable[[Path], Sequences]] = {
     ".ts": read_ts,
     ".txt": read_label_first,
     ".tsv": read_label_first,
-    ".csv": read_csv,
 }
 
 
-def read_sequences(path: Path) -> Sequences:
+def read_sequences(path: Path, *, time_step: float | None = None) -> Sequences:
     """Read a file of sequences, or a folder with a folder of CSV files for each class.
 
+    With `time_step`, the sequences of a long table are interpolated at even times (see `read_csv`).
+
     Raises:
-        UserError: If there is no such file, or it is of no known format.
+        UserError: If there is no such file, it is of no known format, or `time_step` is given for a file without times.
     """
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return read_csv(path, time_step=time_step)
+    if time_step is not None:
+        raise UserError(f"time_step must be null for data without a column of times, got {time_step:g} for {path.name}")
     if path.is_dir():
         return read_folder(path)
     if not path.is_file():
         raise UserError(f"path must lead to a file or a folder, got {path}")
     if (reader := READERS.get(path.suffix.lower())) is None:
-        raise UserError(f"path must end with one of {', '.join(READERS)}, got {path.name}")
+        raise UserError(f"path must end with one of {', '.join((*READERS, '.csv'))}, got {path.name}")
     return reader(path)

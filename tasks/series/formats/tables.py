@@ -14,7 +14,7 @@ TARGET, SPLIT, GROUP = "target", "split", "group"
 DESCRIBING = (TARGET, SPLIT, GROUP)
 
 
-def read_csv(path: Path) -> Sequences:
+def read_csv(path: Path, *, time_step: float | None = None) -> Sequences:
     """Read a table; its header tells its kind.
 
     With `id` and `time`, a row is a time step and every other column a channel. With `path`, a row names a file of one
@@ -22,16 +22,23 @@ def read_csv(path: Path) -> Sequences:
     are the values in order, and empty cells at the end are those of a shorter sequence. `target`, `split` and `group`
     describe a sequence in each kind of table. Empty cells elsewhere are missing values.
 
+    Args:
+        path: The table.
+        time_step: Interpolate the channels of a long table linearly at times of this step, from the first time of each
+            sequence to its last; in the units of the times, seconds for dates. `None`: times must be even.
+
     Raises:
         UserError: If the header is missing, a cell is no number, or times are not in even steps; the message names the
             line.
     """
+    if time_step is not None and not 0 < time_step < float("inf"):
+        raise UserError(f"time_step must be positive and finite, got {time_step:g}")
     header, rows = _read_table(path)
-    if "path" in header:
-        return _read_index(path, header, rows)
-    if "id" in header and "time" in header:
-        return _read_long(header, rows)
-    return _read_wide(header, rows)
+    if "path" not in header and "id" in header and "time" in header:
+        return _read_long(header, rows, time_step)
+    if time_step is not None:
+        raise UserError(f"time_step must be null for data without a column of times, got {time_step:g} for {path.name}")
+    return _read_index(path, header, rows) if "path" in header else _read_wide(header, rows)
 
 
 def read_folder(path: Path) -> Sequences:
@@ -81,7 +88,7 @@ def _read_wide(header: list[str], rows: list[tuple[int, list[str]]]) -> Sequence
     return _label(arrays, describing, names)
 
 
-def _read_long(header: list[str], rows: list[tuple[int, list[str]]]) -> Sequences:
+def _read_long(header: list[str], rows: list[tuple[int, list[str]]], time_step: float | None) -> Sequences:
     channels = [place for place, name in enumerate(header) if name not in ("id", "time", *DESCRIBING)]
     if not channels:
         raise UserError("a long table must have a column for each channel, got id and time alone")
@@ -91,10 +98,10 @@ def _read_long(header: list[str], rows: list[tuple[int, list[str]]]) -> Sequence
     arrays: list[Array] = []
     describing: dict[str, list[str]] = {name: [] for name in header if name in DESCRIBING}
     for name, members in by_id.items():
-        _check_times(name, [(number, row[header.index("time")].strip()) for number, row in members])
-        arrays.append(
-            np.stack([parse_numbers([row[place] for place in channels], number) for number, row in members], 1)
-        )
+        times = _read_times(name, [(number, row[header.index("time")].strip()) for number, row in members],
+                            even=time_step is None)  # fmt: skip
+        steps = np.stack([parse_numbers([row[place] for place in channels], number) for number, row in members], 1)
+        arrays.append(steps if time_step is None else _interpolate(times, steps, time_step))
         for column, values in describing.items():
             found = sorted({row[header.index(column)].strip() for _, row in members})
             if len(found) > 1:
@@ -143,18 +150,30 @@ def _label(arrays: list[Array], describing: dict[str, list[str]], names: list[st
     )
 
 
-def _check_times(name: str, times: list[tuple[int, str]]) -> None:
+def _read_times(name: str, times: list[tuple[int, str]], *, even: bool) -> Array:
     values = np.array([_parse_time(text, number) for number, text in times])
+    if (strange := np.flatnonzero(~np.isfinite(values))).size:
+        number, text = times[strange[0]]
+        raise UserError(f"line {number} must hold a number or an ISO date as time, got {text!r}")
     steps = np.diff(values)
     if (backwards := np.flatnonzero(steps <= 0)).size:
         raise UserError(
             f"times must rise, got {times[backwards[0] + 1][1]!r} after {times[backwards[0]][1]!r} for {name!r}"
         )
-    if steps.size and (uneven := np.flatnonzero(np.abs(steps - steps[0]) > 1e-3 * steps[0])).size:
+    if even and steps.size and (uneven := np.flatnonzero(np.abs(steps - steps[0]) > 1e-3 * steps[0])).size:
         raise UserError(
             f"times must rise by equal steps, got a step of {steps[uneven[0]]:g} after {steps[0]:g} for {name!r} at "
-            f"line {times[uneven[0] + 1][0]}: resample the sequence first"
+            f"line {times[uneven[0] + 1][0]}: data.time_step interpolates at even times"
         )
+    return values
+
+
+def _interpolate(times: Array, values: Array, time_step: float) -> Array:
+    """Interpolate `values`, `(C, L)`, at even times; beside a missing value the result is missing, too."""
+    # A last time within rounding of a step belongs to the sequence.
+    count = int(np.floor((times[-1] - times[0]) / time_step + 1e-6)) + 1
+    even = np.minimum(times[0] + time_step * np.arange(count), times[-1])
+    return np.stack([np.interp(even, times, channel) for channel in values])
 
 
 def _parse_time(text: str, line: int) -> float:

@@ -8,6 +8,7 @@ from tasks.data.data_module import describe_longer
 from tasks.learning.fresh_statistics import EstimateStatistics
 from tasks.runs.provenance import device_name
 from tasks.runs.run_folder import RunFolder
+from tasks.training.callbacks.memory import CheckMemory
 
 
 class Plan(Callback):
@@ -56,6 +57,8 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
     if model.has_hyper_kernels and (longer := describe_longer(data)):
         rows["longer"] = f"{longer}; the kernels read on, which costs accuracy"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, CheckMemory) and callback.told:
+            rows["memory"] = callback.told
         if isinstance(callback, EstimateStatistics) and callback.acts(trainer, model):
             rows["statistics"] = f"estimated anew from {trainer.num_training_batches} batches before each validation"
     if not _validates(trainer, total):

@@ -23,11 +23,13 @@ def write_archive(root, *, data_set, classes, channels, lengths, label_first=Fal
 
 
 def write_own(root):
-    """Write `my.npz`: sequences of unequal length and two classes."""
+    """Write `my.npz` and `my_numbers.npz`: sequences of unequal length, with two classes and with numbers."""
     random = np.random.default_rng(0)
     lengths = random.integers(5, 12, size=40)
+    x = random.normal(size=(2, lengths.sum()))
     root.mkdir(parents=True, exist_ok=True)
-    np.savez(root / "my.npz", x=random.normal(size=(2, lengths.sum())), lengths=lengths, y=np.arange(40) % 2)
+    np.savez(root / "my.npz", x=x, lengths=lengths, y=np.arange(40) % 2)
+    np.savez(root / "my_numbers.npz", x=x, lengths=lengths, y=random.normal(size=40))
 
 
 WRITERS = (

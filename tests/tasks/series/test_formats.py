@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,8 +169,9 @@ def test_an_index_names_files_and_a_folder_names_classes(tmp_path):
         ("id,time,a\np,0,0\np,0,0\n", "times must rise, got '0' after '0' for 'p'"),
         (
             "id,time,a\np,0,0\np,1,0\np,3,0\n",
-            "times must rise by equal steps, got a step of 2 after 1 for 'p' at line 4",
+            "times must rise by equal steps, got a step of 2 after 1 for 'p' at line 4: data.time_step ",
         ),
+        ("id,time,a\np,0,0\np,nan,0\n", "line 3 must hold a number or an ISO date as time, got 'nan'"),
         ("id,time,a\np,noon,0\n", "line 2 must hold a number or an ISO date as time, got 'noon'"),
         (
             "id,time,a,target\np,0,0,x\np,1,0,y\n",
@@ -233,3 +235,31 @@ def test_any_file_is_read_or_refused_in_one_line(tmp_path_factory, suffix, head,
         assert "\n" not in str(error)
     else:
         assert len(told) and not told.x.values.isinf().any() and all(each.numel() for each in told.x)
+
+
+def test_uneven_times_are_interpolated_at_even_ones_when_asked(tmp_path):
+    text = "id,time,a,b\np,0,0,5\np,1,2,5\np,4,8,\nq,2020-01-01T00:00:00,1,1\nq,2020-01-01T00:00:05,2,3\nr,7,9,9\n"
+    told = read_sequences(written(tmp_path / "my.csv", text), time_step=2)
+    assert told.x.lengths.tolist() == [3, 3, 1]
+    assert told.x[0][0].tolist() == [0, 4, 8] and told.x[0][1].isnan().tolist() == [False, True, True]
+    torch.testing.assert_close(told.x[1], torch.tensor([[1, 1.4, 1.8], [1, 1.8, 2.6]]))
+    assert told.x[2].tolist() == [[9], [9]]
+
+
+def test_even_times_of_the_step_are_left_as_they_are(tmp_path):
+    path = written(tmp_path / "my.csv", "id,time,a\n" + "".join(f"p,{0.1 * row},{row**2}\n" for row in range(23)))
+    torch.testing.assert_close(read_sequences(path, time_step=0.1).x[0], read_sequences(path).x[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "step", "fault"),
+    [
+        ("my.csv", "id,time,a\np,0,0\n", 0, "time_step must be positive and finite, got 0"),
+        ("my.csv", "id,time,a\np,0,0\n", float("nan"), "time_step must be positive and finite, got nan"),
+        ("my.csv", "a,b\n0,0\n", 2, "time_step must be null for data without a column of times, got 2 for my.csv"),
+        ("my.txt", "1 2 3\n", 2, "time_step must be null for data without a column of times, got 2 for my.txt"),
+    ],
+)
+def test_a_step_that_means_nothing_is_refused(tmp_path, name, text, step, fault):
+    with pytest.raises(UserError, match=re.escape(fault)):
+        read_sequences(written(tmp_path / name, text), time_step=step)

@@ -122,7 +122,7 @@ def uneven_time(table):
         return
     name = table.draw.choice(table.rows)[0]
     last = [row for row in table.rows if row[0] == name][-1]
-    last[1] = table.draw.choice(["99", "-1", "soon", "2.5"])
+    last[1] = table.draw.choice(["99", "-1", "soon", "2.5", "nan", "inf"])
 
 
 FAULTS = {

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -33,6 +34,16 @@ def test_a_file_becomes_a_run_whose_plan_shows_the_data(run):
     assert [row["name"] for row in rows(folder / "splits.csv")] == NAMES
     tested = [row["name"] for row in rows(folder / "splits.csv") if row["split"] == "test"]
     assert [row["name"] for row in rows(folder / "predictions.csv")] == tested
+
+
+def test_the_report_names_the_largest_losses_and_draws_sequences(run):
+    folder, printed = run
+    told = re.findall(r"^  (machine \d+): (idle|busy), predicted (idle|busy) \(0\.\d\d\)$", printed, re.MULTILINE)
+    table = {row["name"]: (row["true"], row["predicted"]) for row in rows(folder / "predictions.csv")}
+    wrong = [name for name, (true, predicted) in table.items() if true != predicted]
+    assert len(told) == min(len(wrong), 5) and all(table[name] == (true, said) for name, true, said in told)
+    assert {name for name, *_ in told} <= set(wrong)
+    assert (folder / "sequences.png").is_file() and not (folder / "scatter.png").exists()
 
 
 def test_the_run_answers_new_files_of_any_format_and_names_those_that_cannot_be_read(run, tmp_path):
@@ -88,22 +99,32 @@ def test_without_a_validation_split_the_last_weights_are_kept_and_no_score_is_ca
     )  # fmt: skip
 
 
-def test_several_labels_and_numbers_are_trained_by_their_heads(tmp_path):
-    for kind, y, head, metric in (
-        ("labels", RANDOM.integers(0, 2, size=(40, 3)), "MultiLabelHead", "f1"),
-        ("numbers", RANDOM.normal(size=40), "RegressionHead", "mean_absolute_error"),
-    ):
-        np.savez(tmp_path / "my.npz", x=X, lengths=LENGTHS, y=y)
-        fit(
-            tmp_path,
-            "--data.path", tmp_path / "my.npz",
-            f"--data.targets={kind}",
-            f"--model.head=tasks.learning.heads.{head}",
-            "--model.label_smoothing=0",
-            f"--run.name={kind}",
-            config=OWN,
-        )  # fmt: skip
-        assert json.loads((tmp_path / kind / "1" / "results.json").read_text())["metric"] == metric
+def test_several_labels_are_trained_by_their_head(tmp_path):
+    np.savez(tmp_path / "my.npz", x=X, lengths=LENGTHS, y=RANDOM.integers(0, 2, size=(40, 3)))
+    fit(
+        tmp_path,
+        "--data.path", tmp_path / "my.npz",
+        "--data.targets=labels",
+        "--model.head=tasks.learning.heads.MultiLabelHead",
+        "--model.label_smoothing=0",
+        config=OWN,
+    )  # fmt: skip
+    folder = tmp_path / "own" / "1"
+    assert json.loads((folder / "results.json").read_text())["metric"] == "f1"
+    assert (folder / "sequences.png").is_file() and not (folder / "scatter.png").exists()
+
+
+def test_numbers_have_a_config_of_their_own(tmp_path):
+    np.savez(tmp_path / "my.npz", x=X, lengths=LENGTHS, y=RANDOM.normal(size=40), names=NAMES)
+    answer = fit(tmp_path, "--data.path", tmp_path / "my.npz", config=OWN.with_name("own_regression.yaml"))
+    folder = tmp_path / "own_regression" / "1"
+    assert json.loads((folder / "results.json").read_text())["metric"] == "mean_absolute_error"
+    assert (folder / "sequences.png").is_file() and (folder / "scatter.png").is_file()
+    worst = max(rows(folder / "predictions.csv"), key=lambda row: abs(float(row["true"]) - float(row["predicted"])))
+    told = answer.out.split("Largest losses on the test split:\n")[1].splitlines()[0]
+    true, predicted = (f"{float(worst[name]):.4g}" for name in ("true", "predicted"))
+    assert told == f"  {worst['name']}: {true}, predicted {predicted}"
+    assert hyperseq("predict", "--run", folder, tmp_path / "my.npz").out.startswith("name,predicted\n")
 
 
 @pytest.mark.parametrize(
