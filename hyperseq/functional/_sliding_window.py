@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hyperseq._axes import spatial_size
-from hyperseq.functional._numerics import is_exported_to_onnx, is_transformed
+from hyperseq.functional._numerics import is_exported_to_onnx, is_transformed, refuse_forward_mode
 
 Margins = Sequence[int]
 
@@ -54,10 +54,69 @@ def convolve_groups(values: Tensor, kernel: Tensor, before: Margins, after: Marg
         # The convolution pads both sides alike; the rest is a copy. torch lists margins from the last axis on.
         margins = [(first - b, last - b) for first, last, b in zip(before, after, both, strict=True)]
         values = pad(values, [margin for pair in reversed(margins) for margin in pair])
-    groups, ones = values.shape[0] * values.shape[1], [1] * len(both)
+    groups = values.shape[0] * values.shape[1]
     image = values.reshape(1, groups, *spatial_size(values))
     taps = kernel.reshape(groups, 1, *spatial_size(kernel))
-    return torch.convolution(image, taps, None, ones, both, ones, False, [0] * len(both), groups)
+    opaque = torch.compiler.is_compiling() and not is_transformed() and not is_exported_to_onnx()
+    return (convolve_groups_op if opaque else _convolve_groups)(image, taps, both)
+
+
+def _convolve_groups(image: Tensor, taps: Tensor, margins: Margins) -> Tensor:
+    return torch.convolution(image, taps, None, *_conv_options(taps, margins))
+
+
+def _conv_options(taps: Tensor, margins: Margins) -> tuple[Any, ...]:
+    """Return stride, padding, dilation, transposed, output_padding and groups."""
+    ones, zeros = [1] * len(margins), [0] * len(margins)
+    return ones, margins, ones, False, zeros, taps.shape[0]
+
+
+# Inductor makes one program for each number of groups of a convolution, and thereby for each batch size. As custom ops,
+# the convolution and its gradients stay opaque to it.
+
+
+@torch.library.custom_op("hyperseq::convolve_groups", mutates_args=())
+def convolve_groups_op(image: Tensor, taps: Tensor, margins: Sequence[int]) -> Tensor:
+    """Convolve as `_convolve_groups` does, as a custom op."""
+    refuse_forward_mode("convolutions")
+    return _convolve_groups(image, taps, margins)
+
+
+@torch.library.custom_op("hyperseq::correlate_groups", mutates_args=())
+def correlate_groups_op(
+    grad: Tensor, image: Tensor, taps: Tensor, margins: Sequence[int], needed: Sequence[bool]
+) -> list[Tensor]:
+    """Return those gradients of `convolve_groups_op` that are needed, of the image and of the taps."""
+    mask = [*needed, False]
+    grads = torch.ops.aten.convolution_backward(grad, image, taps, None, *_conv_options(taps, margins), mask)
+    return [found for found, wanted in zip(grads, needed, strict=False) if wanted]
+
+
+@convolve_groups_op.register_fake
+def _(image: Tensor, taps: Tensor, margins: Sequence[int]) -> Tensor:
+    refuse_forward_mode("convolutions")
+    sizes = zip(spatial_size(image), margins, spatial_size(taps), strict=True)
+    return image.new_empty(1, taps.shape[0], *[size + 2 * margin - window + 1 for size, margin, window in sizes])
+
+
+@correlate_groups_op.register_fake
+def _(grad: Tensor, image: Tensor, taps: Tensor, margins: Sequence[int], needed: Sequence[bool]) -> list[Tensor]:
+    return [torch.empty_like(x) for x, wanted in zip((image, taps), needed, strict=True) if wanted]
+
+
+def _save_for_groups(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    image, taps, ctx.margins = inputs
+    ctx.save_for_backward(image, taps)
+
+
+def _backward_of_groups(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    needed = list(ctx.needs_input_grad[:2])
+    results = iter(correlate_groups_op(grad, *ctx.saved_tensors, ctx.margins, needed))
+    grad_image, grad_taps = [next(results) if wanted else None for wanted in needed]
+    return grad_image, grad_taps, None
+
+
+convolve_groups_op.register_autograd(_backward_of_groups, setup_context=_save_for_groups)
 
 
 def _gathered_windows(values: Tensor, kernel: Tensor, before: Margins, after: Margins) -> Tensor:

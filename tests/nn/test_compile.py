@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounterWithBackend
 
+from hyperseq.functional import local_hyperzzw
 from hyperseq.nn import SFNEBlock
 from tests import cases
 from tests.nn.layers import LAYERS, PADDED
@@ -66,6 +69,29 @@ def test_at_most_two_programs_serve_padded_batches_of_five_sizes_exactly(name):
 @pytest.mark.parametrize("name", LAYERS_ALONE)
 def test_at_most_two_programs_serve_five_sizes_exactly(name):
     check_five_sizes(name, with_lengths=False)
+
+
+@pytest.mark.parametrize("size", [(9,), (5, 6)])
+def test_no_convolution_of_the_compiler_has_groups_for_the_samples_of_a_batch(size):
+    # Inductor makes one program for each number of groups, and thereby for each batch size.
+    ops = []
+
+    def collect(graph, inputs):
+        ops.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return make_boxed_func(graph)
+
+    backend = aot_autograd(fw_compiler=collect, bw_compiler=collect)
+    compiled = torch.compile(local_hyperzzw, backend=backend, dynamic=True, fullgraph=True)
+    for batch_size in (2, 3, 5):
+        values = cases.normal(batch_size, 2, *size)
+        kernel = cases.normal(batch_size, 2, *[4] * len(size), seed=1)
+        cotangent = cases.normal(batch_size, 2, *size, seed=2).detach()
+        found, truth = compiled(values, kernel), local_hyperzzw(values, kernel)
+        gradients, expected = (torch.autograd.grad(y, [values, kernel], cotangent) for y in (found, truth))
+        for one, other in zip((found, *gradients), (truth, *expected), strict=True):
+            cases.assert_close(one, other)
+    assert any("hyperseq.convolve_groups" in op for op in ops)
+    assert not [op for op in ops if "aten.convolution" in op]
 
 
 def test_compiling_leaves_the_state_as_it_was():
