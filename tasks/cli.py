@@ -13,11 +13,11 @@ from tasks.errors import UserError
 from tasks.extras import install_command
 from tasks.short_help import PURPOSES, VERBS, describe_options
 
-TRAINING = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "yaml")
+TRAINING = ("pytorch_lightning", "jsonargparse", "sklearn", "matplotlib", "rich", "filelock", "yaml")
 NEEDED = {
     **dict.fromkeys((*PURPOSES, "predict", "export", "bench"), TRAINING),
-    "publish": ("yaml",),
-    "results": ("rich", "yaml"),
+    "publish": ("filelock", "yaml"),
+    "results": ("rich", "filelock", "yaml"),
     "data": ("rich", "filelock", "numpy"),
     "list": ("yaml", "numpy"),
 }
@@ -133,7 +133,7 @@ def _predict(words: list[str]) -> None:
     )
     options = parser.parse_args(words)
 
-    from tasks.estimators.predict_files import choose_rejection, predict_files
+    from tasks.estimators.predict_files import choose_rejection, find_files, predict_files
     from tasks.estimators.run import load_run
     from tasks.runs.run_folder import write_text
     from tasks.training.prediction_table import format_columns
@@ -147,7 +147,10 @@ def _predict(words: list[str]) -> None:
         _say_error(told if told.startswith(f"{file}: ") else f"{file}: {told}")
 
     try:
+        _check_out(options.out, keep=options.files)
         run = load_run(options.run)
+        files = list(find_files(run, options.files, report=report))
+        _check_out(options.out, keep=files)
         chosen: dict[str, Any] = {
             "report": report,
             "topk": options.topk,
@@ -156,11 +159,11 @@ def _predict(words: list[str]) -> None:
         }
         timelines = None
         if options.window is None and options.hop is None:
-            columns = predict_files(run, options.files, **chosen)
+            columns = predict_files(run, files, **chosen)
         else:
             from tasks.estimators.timelines import predict_timelines
 
-            timelines = predict_timelines(run, options.files, window=options.window, hop=options.hop, **chosen)
+            timelines = predict_timelines(run, files, window=options.window, hop=options.hop, **chosen)
             columns = timelines.windows
         if columns and options.out:
             write_text(options.out, format_columns(columns))
@@ -200,6 +203,7 @@ def _export(words: list[str]) -> None:
     from tasks.estimators.run import load_run
 
     try:
+        _check_out(options.out)
         card = export_run(load_run(options.run), options.out, length=options.length)
     except (UserError, OSError, ModuleNotFoundError) as error:
         _say_error(error)
@@ -207,6 +211,16 @@ def _export(words: list[str]) -> None:
     compared = card["largest_difference"]
     told = "not compared: onnxruntime is not installed" if compared is None else f"differs by {compared:.1e} at most"
     print(f"{options.out}, {options.out}.json: {told}")
+
+
+def _check_out(out: Path | None, *, keep: Sequence[Path] = ()) -> None:
+    """Refuse a file to write that is a folder, or one of the files to keep."""
+    if out is None:
+        return
+    if out.is_dir() or not out.name:
+        raise UserError(f"--out must be a file to write, got the folder {out}")
+    if out.exists() and any(file.exists() and file.samefile(out) for file in keep):
+        raise UserError(f"--out must not be one of the files to predict, which it would replace, got {out}")
 
 
 def _say_error(reason: object) -> None:

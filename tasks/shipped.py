@@ -30,14 +30,21 @@ def find_configs(checkout: Path = CHECKOUT) -> dict[str, Path]:
 
 
 def resolve_config_names(words: list[str]) -> list[str]:
-    """Replace the names of shipped configs behind `--config` by their paths; a file of that name comes first."""
+    """Replace run folders and names of shipped configs behind `--config` by paths; a file of that name comes first."""
     configs, resolved = find_configs(), list(words)
+
+    def find(name: str) -> Path | str:
+        of_run = Path(name, "config.yaml")
+        if name and of_run.is_file():
+            return of_run
+        return name if Path(name).exists() else configs.get(name, name)
+
     for number, word in enumerate(words):
-        flag, _, value = word.partition("=")
-        if flag == "--config" and value in configs and not Path(value).exists():
-            resolved[number] = f"--config={configs[value]}"
-        elif number and words[number - 1] == "--config" and word in configs and not Path(word).exists():
-            resolved[number] = str(configs[word])
+        flag, equals, value = word.partition("=")
+        if flag == "--config" and equals:
+            resolved[number] = f"--config={find(value)}"
+        elif number and words[number - 1] == "--config":
+            resolved[number] = str(find(word))
     return resolved
 
 

@@ -21,7 +21,13 @@ else:
 ROOT = Path(__file__).parents[1]
 MIB = 2**20
 # Packages that hold a module of another name.
-PACKAGES = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow", "lightning_fabric": "pytorch-lightning"}
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+    "PIL": "pillow",
+    "lightning_fabric": "pytorch-lightning",
+    "functorch": "torch",
+}
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b")  # bracketed so that this line is not found
 
 

@@ -1,6 +1,7 @@
 """Parameters and buffers that keep their digits when a module is cast."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,16 @@ class AtLeastFloat32(nn.Module):
             for child in self.children():
                 child._apply(fn)  # type: ignore[no-untyped-call]
         return super()._apply(apply_and_keep_digits, recurse=False)  # type: ignore[no-untyped-call]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        for name in (*self._parameters, *self._buffers):
+            value = state_dict.get(prefix + name)
+            if value is not None and value.dtype in HALF_TYPES:
+                raise ValueError(
+                    f"{prefix}{name} must be float32 or float64 in a loaded state, got {value.dtype}: its digits are "
+                    "lost; cast the module, and save its own state"
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _check_digits(self) -> None:
         """Refuse own parameters and buffers that something else than a cast of the module turned into a half type."""

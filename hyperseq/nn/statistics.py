@@ -20,7 +20,8 @@ def update_statistics(model: nn.Module, batches: Iterable[Tensor | Sequence[Any]
 
     Args:
         model: Any module. Its `BatchStandardization` layers and torch's batch normalizations are updated.
-        batches: Inputs, as a tensor each, a sequence of arguments, or a mapping of keyword arguments.
+        batches: Inputs, as a tensor each, a sequence of arguments, or a mapping of keyword arguments. Of a loader that
+            gives pairs of input and target, hand over the inputs: ``(x for x, _ in loader)``.
 
     Raises:
         ValueError: If there is no batch.

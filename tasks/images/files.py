@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from tasks.errors import UserError
@@ -38,13 +38,21 @@ def read_images(path: Path, *, channels: int, largest: int, side: int | None = N
 
 
 def _read_picture(path: Path, channels: int) -> Tensor:
-    with Image.open(path) as picture:
+    try:
+        opened = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise UserError("images must be a picture or a .npy file, got neither") from error
+    with opened as picture:
         pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
     return torch.from_numpy(pixels.copy()).reshape(1, *pixels.shape[:2], channels).movedim(-1, 1)
 
 
 def _read_array(path: Path, channels: int) -> Tensor:
-    array = np.load(path, allow_pickle=False)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        # NumPy's own message tells how to load Python objects, which may run any code.
+        raise UserError("images must be a whole .npy file of numbers, got something else by that name") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif":
         raise UserError("images must be one array of numbers, got " + str(getattr(array, "dtype", "an archive")))
     axes = array.ndim if channels == 1 else array.ndim - 1

@@ -260,8 +260,14 @@ class Classifier(LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimizer and its schedule."""
         optimizer = self.build_optimizer()
+        total = self.trainer.estimated_stepping_batches
+        if not isfinite(total):
+            raise UserError(
+                f"trainer must have max_steps, or max_epochs and data with a number of batches: schedules need "
+                f"the number of steps, got max_epochs {self.trainer.max_epochs} and max_steps {self.trainer.max_steps}"
+            )
         # A training without steps has a schedule that nothing asks.
-        total_steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        total_steps = max(int(total), 1)
         schedule = make_schedule(self.schedule, optimizer, total_steps=total_steps, warmup=self.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
 from tasks.errors import UserError
 
 
@@ -42,6 +44,26 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"run.root must be a folder that can be written, got {root}: {error.strerror}") from error
         raise AssertionError("counting never ends")
+
+    def lock(self) -> FileLock:
+        """Take the run for this process, so that no other one trains it; `release` gives it back, as its end does.
+
+        Raises:
+            UserError: If another process has it, or it cannot be written.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(f"ckpt_path must lie in a run that no other process trains, got {self.path}") from error
+        except OSError as error:
+            raise UserError(f"the run must lie in a writable folder, got {self.path}: {error.strerror}") from error
+        return lock
+
+    def release(self, lock: FileLock) -> None:
+        """Give the run back and leave no file of the lock."""
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
     def discard(self, root: Path) -> None:
         """Remove the folder, and those above it up to `root`, as far as they are empty."""

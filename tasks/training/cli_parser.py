@@ -39,6 +39,7 @@ USUAL_NAMES = {
     "fp16": "trainer.precision",
     "output_dir": "run.root",
     "out": "run.root",
+    "run": "config",
     "resume": "ckpt_path",
     "checkpoint": "ckpt_path",
     "network": "model.backbone",
@@ -87,13 +88,13 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
 def prefer_integers(parser: LightningArgumentParser) -> None:
     """Let every option that takes int and float read `1` as an int: Lightning takes 1 for one batch, 1.0 for all.
 
-    jsonargparse tries the types of a union in their order. Unions of `typing` that are equal may be one object, whose
-    order is that of whoever made it first in this process.
+    And `0.5` as a float where a text is taken, too. jsonargparse tries the types of a union in their order. Unions of
+    `typing` that are equal may be one object, whose order is that of whoever made it first in this process.
     """
     for action in parser._actions:
         hint = getattr(action, "_typehint", None)
         if get_origin(hint) in (Union, UnionType) and {int, float} <= set(get_args(hint)):
-            ordered = sorted(get_args(hint), key=lambda kind: kind is float)
+            ordered = sorted(get_args(hint), key=lambda kind: (kind is not int, kind is not float))
             action._typehint = reduce(or_, ordered)  # type: ignore[attr-defined]
 
 

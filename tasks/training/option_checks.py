@@ -115,6 +115,10 @@ def _broken_trainer_rules(trainer: Namespace) -> Iterator[tuple[str, str]]:
         yield "accumulate_grad_batches", "at least 1"
     if trainer.gradient_clip_val is not None and not trainer.gradient_clip_val >= 0:
         yield "gradient_clip_val", "at least 0"
+    for least, most in (("min_epochs", "max_epochs"), ("min_steps", "max_steps")):
+        limit = trainer[most]
+        if trainer[least] is not None and limit is not None and 0 <= limit < trainer[least]:
+            yield least, f"at most trainer.{most}, {limit}"
     if trainer.check_val_every_n_epoch is not None and trainer.check_val_every_n_epoch < 1:
         yield "check_val_every_n_epoch", "at least 1"
 

@@ -132,7 +132,7 @@ class Report:
                 console.print(f"{split}: {counted:,} of {total:,} samples, by trainer.limit_{name}_batches")
         if self.model.has_hyper_kernels and (longer := describe_longer(self.data)):
             console.print(f"longer inputs: {longer}")
-        for path in sorted(path for path in self.run.path.rglob("*") if path.is_file()):
+        for path in sorted(path for path in self.run.path.rglob("[!.]*") if path.is_file()):
             console.print(f"  {path}")
         console.print("\nNext:")
         console.print(f"  {self.run.command('test')}")
@@ -221,13 +221,16 @@ def write_confusion_matrix(path: Path, counts: Tensor, *, class_names: Sequence[
 
 
 def print_scores(console: Console, scores: dict[str, Score], *, selected_on: str) -> None:
-    """Print a table with the score of each split; `selected_on` names the split that the epoch was chosen on."""
+    """Print a table with the score of each split; `selected_on` names the split that the epoch was chosen on, or last.
+
+    Where it is the test split, validation reads the same samples.
+    """
     table = Table("split")
     for column in dict(_cells(next(iter(scores.values())), "")):
         table.add_column(column, justify="right")
     for split, score in scores.items():
-        # The epoch was chosen by this split: an interval would promise too much.
-        chosen = "chosen by it" if split in ("validation", selected_on) else ""
+        # Where the epoch was chosen by this split, an interval would promise too much.
+        chosen = "chosen by it" if selected_on == split or (selected_on, split) == ("test", "validation") else ""
         table.add_row(split, *dict(_cells(score, chosen)).values())
     console.print(table)
     if selected_on == "test":

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock
 from jsonargparse import ArgumentParser, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -86,6 +87,7 @@ class TrainingCLI(LightningCLI):
     def __init__(self, args: list[str]) -> None:
         self.console = make_console()
         self.run_folder: RunFolder | None = None
+        self.lock: FileLock | None = None
         self.begun = False
         self.checkpoint: Path | None = None
         self.clock = TrainingClock()
@@ -105,6 +107,8 @@ class TrainingCLI(LightningCLI):
                 args=args,
             )
         finally:
+            if self.run_folder and self.lock:
+                self.run_folder.release(self.lock)
             # A run that did not come to its first step leaves no folder; one with files in it stays.
             if self.run_folder and self.checkpoint is None and not self.begun:
                 self.run_folder.discard(self.config[self.subcommand].run.root)
@@ -219,6 +223,7 @@ class TrainingCLI(LightningCLI):
                                                enable_progress_bar=False, **kwargs)  # fmt: skip
         if self.run_folder is None:
             self.run_folder = RunFolder.create(options.run.root, options.run.name)
+            self.lock = self.run_folder.lock()
         run = self.run_folder
         self.checkout = describe_checkout()
         callbacks += [
@@ -321,6 +326,7 @@ class TrainingCLI(LightningCLI):
         for name in ("run.root", "run.name"):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
+        self.lock = self.run_folder.lock()
         return self.run_folder
 
     def _evaluate(self, split: str, model: Classifier, data: Any) -> None:
@@ -329,7 +335,9 @@ class TrainingCLI(LightningCLI):
         evaluate = self.trainer.validate if split == "validation" else self.trainer.test
         evaluate(model, datamodule=data, verbose=False)
         score = Score.of(model.join_predictions(), model.head)
-        print_scores(self.console, {split: score}, selected_on=data.selected_on)
+        run = RunFolder.owner(self.checkpoint)
+        selected_on = (run.read_results() if run else {}).get("selected_on", data.selected_on)
+        print_scores(self.console, {split: score}, selected_on=selected_on)
         self.console.print(f"weights: {self.checkpoint}")
 
     def _refuse_what_would_be_ignored(self, options: Namespace, typed: set[str]) -> None:

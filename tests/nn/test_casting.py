@@ -76,6 +76,18 @@ def test_a_frequency_in_a_half_type_is_refused_with_the_remedy(dtype, name):
         network()
 
 
+@cases.over_half_types
+@pytest.mark.parametrize("name", [n for n in LAYERS if n in WITH_PARAMETERS])
+def test_a_state_whose_digits_are_lost_is_refused(dtype, name):
+    module = LAYERS[name].make(training=True)
+    lost = {key: value.to(dtype) if value.is_floating_point() else value for key, value in module.state_dict().items()}
+    if not kept(module):
+        module.load_state_dict(lost)
+        return
+    with pytest.raises(ValueError, match=f"must be float32 or float64 in a loaded state, got {dtype}: its digits are"):
+        module.load_state_dict(lost)
+
+
 def test_running_statistics_in_a_half_type_are_refused():
     layer = BatchStandardization(2)
     layer.running_var = layer.running_var.half()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from sklearn.metrics import precision_recall_fscore_support
 
 import hyperseq as hyperseq_package
@@ -312,6 +313,19 @@ def test_a_resume_that_has_no_epoch_left_writes_the_results_anew(tmp_path):
     (run / "results.json").unlink()
     assert hyperseq("fit", "--config", run / "config.yaml", "--ckpt_path=last").code == 0
     assert {**results(run), "resumed": False, "seconds": before["seconds"]} == before
+
+
+def test_a_run_that_another_process_trains_is_left_alone(tmp_path):
+    fit(tmp_path)
+    run = tmp_path / "digits/1"
+    before = contents(run)
+    with FileLock(run / ".lock"):
+        answer = hyperseq("fit", "--config", run, "--ckpt_path=last", "--trainer.max_epochs=3")
+    assert answer.code == 2
+    told = f"ckpt_path must lie in a run that no other process trains, got {run}"
+    assert one_line(answer) == f"hyperseq: error: {told}"
+    (run / ".lock").unlink()
+    assert contents(run) == before
 
 
 def test_a_run_goes_on_in_its_own_folder_alone(trained, tmp_path):

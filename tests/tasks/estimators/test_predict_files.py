@@ -65,6 +65,20 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_answered(trained
     assert told[2].endswith("large.npy: images must be 8x8 pixels, got 9x9")
 
 
+def test_out_replaces_no_file_that_is_predicted_and_no_folder(trained, digits):
+    before = (digits / "one.npy").read_bytes()
+    (digits / "link.npy").symlink_to(digits / "one.npy")
+    for out, told in (
+        (digits / "one.npy", "--out must not be one of the files to predict, which it would replace, got "),
+        (digits / "link.npy", "--out must not be one of the files to predict, which it would replace, got "),
+        (digits, "--out must be a file to write, got the folder "),
+        ("", "--out must be a file to write, got the folder ."),
+    ):
+        answer = hyperseq("predict", "--run", trained.folder, digits / "one.npy", "--out", out)
+        assert answer.code == 1 and answer.out == "" and answer.err.startswith(f"hyperseq: error: {told}")
+    assert (digits / "one.npy").read_bytes() == before
+
+
 def test_without_one_readable_file_nothing_is_written(trained, digits):
     answer = hyperseq("predict", "--run", trained.folder, "nowhere.npy", "--out", digits / "new.csv")
     assert answer.code == 1 and not (digits / "new.csv").exists()

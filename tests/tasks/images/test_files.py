@@ -47,3 +47,17 @@ def test_what_is_no_image_is_refused(tmp_path, array, channels, told):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(UserError, match=told):
         read_images(tmp_path / "a.npy", channels=channels, largest=255)
+
+
+@pytest.mark.parametrize("content", [b"a text", b"", b"\x93NUMPY\x01\x00v\x00{'descr'"])
+def test_a_file_that_is_no_array_in_spite_of_its_name_is_told(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    told = "images must be a whole .npy file of numbers, got something else by that name"
+    with pytest.raises(UserError, match=f"^{told}$"):
+        read_images(tmp_path / "a.npy", channels=1, largest=255)
+
+
+def test_a_file_of_another_kind_is_told(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 2)))
+    with pytest.raises(UserError, match="^images must be a picture or a .npy file, got neither$"):
+        read_images(tmp_path / "a.npz", channels=1, largest=255)

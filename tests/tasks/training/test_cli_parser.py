@@ -20,3 +20,11 @@ def test_one_is_an_integer_and_one_point_nought_is_none_in_any_order_of_a_union(
     for words, kind in (("--limit=1", int), ("--limit=1.0", float), ("int.yaml", int), ("float.yaml", float)):
         words = words if words.startswith("--") else f"--config={tmp_path / words}"
         assert type(parser.parse_args([words]).limit) is kind
+
+
+def test_a_share_is_a_number_where_a_text_is_taken_too():
+    parser = LightningArgumentParser()
+    parser.add_argument("--interval", type=int | str | float)
+    prefer_integers(parser)
+    read = [parser.parse_args([f"--interval={word}"]).interval for word in ("0.5", "3", "00:01:00:00")]
+    assert read == [0.5, 3, "00:01:00:00"] and type(read[1]) is int

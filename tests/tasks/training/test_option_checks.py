@@ -37,6 +37,7 @@ def refusal(tmp_path, *words, config=DIGITS):
         ("--trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches must be at least 1, got 0"),
         ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val must be at least 0, got -1"),
         ("--trainer.check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch must be at least 1, got 0"),
+        ("--trainer.min_epochs=21", "trainer.min_epochs must be at most trainer.max_epochs, 20, got 21"),
         ("--trainer.max_epochs=-5", "trainer must have options that Lightning takes: `max_epochs` must be"),
         ("--trainer.accelerator=abacus", "trainer must have options that Lightning takes: You selected an invalid"),
         ("--trainer.precision=transformer-engine", "trainer must have options that Lightning takes: Requirement"),
