@@ -1,5 +1,6 @@
 import os
 import socket
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -58,3 +59,9 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Save no figure but an empty file: drawing takes a third of a tiny training, and other tests look at pictures."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path, **options: Path(path).touch())

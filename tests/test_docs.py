@@ -18,6 +18,8 @@ from tests.tasks.series.files import write_own
 from tests.tasks.speech.archives import write_recordings
 from tests.test_project import pyproject
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 ROOT = Path(__file__).parents[1]
 SHELL = ("sh", "bash", "console")
 LANGUAGES = ("python", "text", "yaml", *SHELL)

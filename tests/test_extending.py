@@ -13,6 +13,8 @@ from tasks.data.data_module import OPTIONAL, REQUIRED
 from tests.tasks.command import hyperseq
 from tests.test_docs import CHEAP_FIT, FOLLOWED_WHOLE, SHELL, blocks, commands, section
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 TEXT = FOLLOWED_WHOLE.read_text(encoding="utf-8")
 FILE_NAME = re.compile(r"# (\w+\.(?:py|yaml))(?:$|: )", re.MULTILINE)
 RUNS = {"gru", "terminator", "sgd", "kar3", "head", "stack", "patches", "tokens"}

@@ -22,6 +22,8 @@ from tasks.shipped import resolve_config_names
 from tasks.short_help import OPTIONS
 from tests.tasks.command import DIGITS, ROOT, TINY, fit, hyperseq
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 ARTEFACTS = {
     "checkpoints/best.ckpt",
     "checkpoints/last.ckpt",

@@ -15,6 +15,8 @@ from tests.tasks.lra.archives import WRITERS as LRA_WRITERS
 from tests.tasks.series.files import WRITERS as SERIES_WRITERS
 from tests.tasks.speech.archives import WRITERS as SPEECH_WRITERS
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 # As little as every config allows: widths that twelve groups divide, and few of the larger images.
 SMALL = ("--data.batch_size=4",)

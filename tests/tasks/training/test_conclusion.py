@@ -8,6 +8,8 @@ import torch
 
 from tests.tasks.command import fit, hyperseq
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 def results(run):
     """Read the results; what JSON lacks, such as NaN, would fail."""
