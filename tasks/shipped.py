@@ -52,7 +52,10 @@ def list_shipped() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Yield a heading and its lines, name and purpose, for data sets, configs and networks."""
     yield (
         "data sets, for hyperseq data prepare NAME",
-        [(name, _describe_module(f"tasks.{data_set.name}")) for name, data_set in find_data_sets().items()],
+        [
+            (name, data_set.purpose or _describe_module(f"tasks.{data_set.name}"))
+            for name, data_set in find_data_sets().items()
+        ],
     )
     yield (
         "configs, for hyperseq fit --config NAME",

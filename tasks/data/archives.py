@@ -19,7 +19,7 @@ class Archive:
     Attributes:
         name: Its public name.
         urls: Its addresses, the first choice first.
-        md5: Checksum of the file, or of what `md5_of` says.
+        md5: Checksum of the file, or of what `md5_of` says; `None` if none is published.
         md5_of: `content` for a gzipped file: mirrors compress anew, so their files differ, but not the content.
             `recordings` for a zip archive that is packed anew on request: base name and content of each WAV file, in
             the order of the base names.
@@ -27,12 +27,15 @@ class Archive:
 
     name: str
     urls: tuple[str, ...]
-    md5: str
+    md5: str | None
     md5_of: Literal["file", "content", "recordings"] = "file"
 
 
 def find_fault(archive: Archive, path: Path) -> str | None:
-    """Return in one line why the file at `path` is not the archive, judged by its checksum, or `None` if it is."""
+    """Return in one line why the file at `path` is not the archive, or `None` if it is.
+
+    It is judged by its checksum. Where none is published, a gzipped file must be whole, and no file be an HTML page.
+    """
     if not path.is_file():
         return "it is missing"
     digest = hashlib.md5(usedforsecurity=False)
@@ -44,7 +47,7 @@ def find_fault(archive: Archive, path: Path) -> str | None:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         fault = f"it must be a whole gzip file: {error}"
     else:
-        if digest.hexdigest() == archive.md5:
+        if digest.hexdigest() == archive.md5 or (archive.md5 is None and not _is_html(path)):
             return None
         subject = "its MD5" if archive.md5_of == "file" else f"the MD5 of its {archive.md5_of}"
         fault = f"{subject} must be {archive.md5}, got {digest.hexdigest()}"

@@ -1,6 +1,7 @@
 """What `hyperseq data` must know of a published data set; imports neither torch nor Lightning, so that help is fast."""
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,11 @@ class DataSet:
         archives: The published files.
         count_samples: Given the folder of all data sets, read the archives and count the samples of each split.
         aliases: Other names that `hyperseq data` accepts, such as `lra.image`.
+        places: Where it may lie unpacked below the folder of all data sets, the first choice first.
+        holds: The file or folder that such a place has.
+        members: Folder of the only archive, and below the folder of all data sets, that is unpacked to be read.
+        options: Words that `hyperseq fit` needs to read it.
+        purpose: A line for the list of all data sets, where neither a data module nor a reader of this name has one.
     """
 
     name: str
@@ -28,6 +34,32 @@ class DataSet:
     archives: tuple[Archive, ...]
     count_samples: Callable[[Path], dict[str, int]]
     aliases: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    holds: str = ""
+    members: str = ""
+    options: tuple[str, ...] = ()
+    purpose: str = ""
+
+    def find_place(self, root: Path) -> Path | None:
+        """Return the first place below the folder `root` of all data sets where the data lie unpacked, or `None`."""
+        return next((root / place for place in self.places if (root / place / self.holds).exists()), None)
+
+    def get_place(self, root: Path) -> Path:
+        """Return the first place where the data lie unpacked.
+
+        Raises:
+            UserError: If there is none; the message lists where it was looked for and names the command that helps.
+        """
+        if place := self.find_place(root):
+            return place
+        choices = ", ".join(str(root / place) for place in self.places)
+        raise UserError(
+            f"{self.holds} must be in one of {choices}, got none of them with it; prepare it with: {self.command(root)}"
+        )
+
+    def command(self, root: Path, *, replace: bool = False) -> str:
+        """Return the command that prepares it."""
+        return shlex.join(["hyperseq", "data", "prepare", self.name, "--root", str(root)] + ["--replace"] * replace)
 
     def find_archives(self, root: Path) -> list[Path]:
         """Return the paths of all archives in the folder `root` of all data sets.
@@ -38,10 +70,7 @@ class DataSet:
         paths = [root / self.folder / archive.name for archive in self.archives]
         for path in paths:
             if not path.is_file():
-                raise UserError(
-                    f"{path.name} is not in {path.parent}; prepare it with: hyperseq data prepare {self.name} "
-                    f"--root {root}"
-                )
+                raise UserError(f"{path.name} is not in {path.parent}; prepare it with: {self.command(root)}")
         return paths
 
 
@@ -51,16 +80,3 @@ def find_data_sets() -> dict[str, DataSet]:
     found = [data_set for group in groups for data_set in import_module(f"tasks.{group}").DATA_SETS]
     names = {name: data_set for data_set in found for name in (data_set.name, *data_set.aliases)}
     return dict(sorted(names.items()))
-
-
-def find_folder(root: Path, choices: Sequence[str], *, holds: str) -> Path:
-    """Return the first folder of `choices` below `root` that holds the file or folder `holds`.
-
-    Raises:
-        UserError: If none does; the message lists where it was looked for.
-    """
-    for choice in choices:
-        if (root / choice / holds).exists():
-            return root / choice
-    places = ", ".join(str(root / choice) for choice in choices)
-    raise UserError(f"{holds} must be in one of {places}, got none of them with it")

@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 from rich.progress import Progress, TaskID
 
 from tasks.data.archives import CHUNK_BYTES, Archive, find_fault
+from tasks.data.disk_space import check_space
 
 TRIES_PER_MIRROR = 5
 PAUSE_SECONDS = 1.0
@@ -33,6 +34,7 @@ def fetch_archive(archive: Archive, *, path: Path, progress: Progress) -> None:
 
     Raises:
         OSError: If no mirror has it, or if it cannot be written.
+        UserError: If the disk has no room for what has not arrived.
     """
     partial = path.with_name(path.name + ".part")
     task = progress.add_task(archive.name, total=None)
@@ -100,6 +102,7 @@ def _receive(url: str, *, partial: Path, progress: Progress, task: TaskID) -> bo
             raise BrokenConnectionError(f"asked for the bytes from {start}, got others")
         arrived = start if resumed else 0
         total = None if answer.length is None else arrived + answer.length
+        check_space(partial.parent, (total or 0) - arrived, purpose=f"the rest of {partial.stem}")
         try:
             with partial.open("ab" if resumed else "wb") as file:
                 # Asked for nothing beyond the end: some servers keep the connection open there, and reading would wait.

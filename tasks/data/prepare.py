@@ -13,49 +13,85 @@ from rich.table import Table
 from tasks.data.archives import Archive, find_fault
 from tasks.data.data_set import DataSet
 from tasks.data.download import fetch_archive
+from tasks.data.tar_members import unpack_folder
 from tasks.errors import UserError
 
 
 def prepare(data_set: DataSet, *, root: Path, replace: bool, console: Console) -> bool:
     """Fetch the archives that are missing, print the table of all, and return whether all are there and right.
 
-    With `replace`, archives with a wrong checksum are fetched, too; otherwise one of them prevents all fetching.
+    With `replace`, archives with a wrong checksum are fetched, too; otherwise one of them prevents all fetching. What
+    lies unpacked needs no archive; with `replace` it is unpacked anew if it is broken.
 
     Raises:
         OSError: If no mirror has an archive, or if it cannot be written.
-        UserError: If the root is no folder, or an archive is broken.
+        UserError: If the root is no folder, an archive or what lies unpacked is broken, or the disk has no room.
     """
+    if data_set.find_place(root) and (not replace or _is_whole(data_set, root=root)):
+        return check(data_set, root=root, console=console) and _say_next(data_set, root=root, console=console)
     faults = _find_faults(data_set, root=root)
     folder = root / data_set.folder
+    if replace and not data_set.members and data_set.find_place(root):
+        # What lies there is broken, which no checksum may tell.
+        faults = {archive: "its content is broken" for archive in data_set.archives if archive.md5 is None} | faults
     wrong = [archive for archive in faults if (folder / archive.name).is_file()]
     if faults and (replace or not wrong):
         try:
             with _sole_access(folder, root=root, console=console), _progress(console) as progress:
                 for archive in faults:
                     # While this process waited, another one may have fetched it.
-                    if find_fault(archive, folder / archive.name):
+                    if archive in wrong or find_fault(archive, folder / archive.name):
                         fetch_archive(archive, path=folder / archive.name, progress=progress)
         except KeyboardInterrupt:
             console.print("\nInterrupted; what has arrived is kept. To continue:")
-            console.print(f"  {_command(data_set, root=root, replace=replace)}")
+            console.print(f"  {data_set.command(root, replace=replace)}")
             raise
         faults = {}
-    if not _report(data_set, faults, root=root, console=console):
+    if data_set.members and not faults:
+        with _sole_access(folder, root=root, console=console):
+            console.print(f"Unpacking {data_set.members} (the archive is read twice)")
+            unpack_folder(folder / data_set.archives[0].name, data_set.members, root=root)
+    whole = _report(data_set, faults, root=root, console=console)
+    return whole and _say_next(data_set, root=root, console=console)
+
+
+def check(data_set: DataSet, *, root: Path, console: Console) -> bool:
+    """Verify the archives of a data set, or what lies unpacked, and print what is there; as `prepare` otherwise.
+
+    Raises:
+        UserError: If the root is no folder, or an archive or what lies unpacked is broken.
+    """
+    if place := data_set.find_place(root):
+        console.print(place)
+        _print_counts(data_set, root=root, console=console)
+        return True
+    faults = _find_faults(data_set, root=root)
+    if data_set.members and not faults:
+        console.print(f"{data_set.archives[0].name} is whole, but not unpacked. To unpack what is needed:")
+        console.print(f"  {data_set.command(root)}")
         return False
+    return _report(data_set, faults, root=root, console=console)
+
+
+def _is_whole(data_set: DataSet, *, root: Path) -> bool:
+    try:
+        data_set.count_samples(root)
+    except UserError:
+        return False
+    return True
+
+
+def _say_next(data_set: DataSet, *, root: Path, console: Console) -> bool:
     console.print("\nNext:")
     for config in _find_configs(data_set) or [Path("CONFIG")]:
-        words = ("hyperseq", "fit", "--config", str(config), "--data.init_args.root", str(root))
+        words = ("hyperseq", "fit", "--config", str(config), "--data.init_args.root", str(root), *data_set.options)
         console.print(f"  {shlex.join(words)}")
     return True
 
 
-def check(data_set: DataSet, *, root: Path, console: Console) -> bool:
-    """Verify the archives of a data set, read them, and print the table; arguments and result as of `prepare`.
-
-    Raises:
-        UserError: If the root is no folder, or an archive is broken.
-    """
-    return _report(data_set, _find_faults(data_set, root=root), root=root, console=console)
+def _print_counts(data_set: DataSet, *, root: Path, console: Console) -> None:
+    counts = data_set.count_samples(root)
+    console.print("samples: " + ", ".join(f"{count:,} {split}" for split, count in counts.items()))
 
 
 def _find_faults(data_set: DataSet, *, root: Path) -> dict[Archive, str]:
@@ -75,23 +111,23 @@ def _report(data_set: DataSet, faults: dict[Archive, str], *, root: Path, consol
     for archive in data_set.archives:
         path = folder / archive.name
         size = f"{path.stat().st_size:,}" if path.is_file() else ""
-        table.add_row(archive.name, size, ("wrong" if size else "missing") if archive in faults else "right")
+        right = "right" if archive.md5 else "none published"
+        table.add_row(archive.name, size, ("wrong" if size else "missing") if archive in faults else right)
     console.print(folder)
     console.print(table)
     if not faults:
-        counts = data_set.count_samples(root)
-        console.print("samples: " + ", ".join(f"{count:,} {split}" for split, count in counts.items()))
+        _print_counts(data_set, root=root, console=console)
         return True
     wrong = {archive.name: fault for archive, fault in faults.items() if (folder / archive.name).is_file()}
     for name, fault in wrong.items():
         console.print(f"{name}: {fault}")
     console.print("\nTo repair it:")
-    console.print(f"  {_command(data_set, root=root, replace=bool(wrong))}")
+    console.print(f"  {data_set.command(root, replace=bool(wrong))}")
     return False
 
 
 def _find_configs(data_set: DataSet) -> list[Path]:
-    """Return the configs below the current folder, as in a clone, of the data set's name or with a class of its module.
+    """Return the configs below the current folder, as in a clone, of one of its names or with a class of its module.
 
     Several data sets can share a data module.
     """
@@ -99,14 +135,9 @@ def _find_configs(data_set: DataSet) -> list[Path]:
     return [
         path
         for path in paths
-        if f"{path.parent.name}.{path.stem}" == data_set.name
+        if f"{path.parent.name}.{path.stem}" in (data_set.name, *data_set.aliases)
         or f" tasks.{data_set.name}." in path.read_text(encoding="utf-8")
     ]
-
-
-def _command(data_set: DataSet, *, root: Path, replace: bool) -> str:
-    words = ["hyperseq", "data", "prepare", data_set.name, "--root", str(root)]
-    return shlex.join(words + ["--replace"] * replace)
 
 
 @contextmanager

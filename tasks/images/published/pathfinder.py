@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from tasks.data.data_set import find_folder
+from tasks.data.data_set import DataSet
+from tasks.data.lra_release import ARCHIVE, INNER_FOLDER
 from tasks.errors import UserError
 
 HARD = "curv_contour_length_14"
 SIDES = (32, 64, 128, 256)
+NUM_IMAGES = 200_000
+"""Of the hard setting; the text files list the few that are empty, too."""
 LABEL, NUM_FIELDS = 3, 11
 CHUNK = 1000
 
@@ -29,15 +32,10 @@ class ImageList(NamedTuple):
 def list_images(root: Path, side: int) -> ImageList:
     """List the images of the hard setting below the folder `root` of all data sets.
 
-    The release holds a folder of its own name once more, and `pathfinder128` twice. The outer copy of `pathfinder128`
-    is known to be faulty, so the inner one is used, as by S4 and S5.
-
     Raises:
         UserError: If a folder or an image is missing, or a text file is broken.
     """
-    name = f"pathfinder{side}"
-    choices = [f"lra_release/lra_release/{name}", name, f"pathfinder/{name}", f"lra_release/{name}"]
-    folder = find_folder(root, choices[:-1] if side == 128 else choices, holds=HARD) / HARD
+    folder = DATA_SETS_BY_SIDE[side].get_place(root) / HARD
     metadata = folder / "metadata"
     batches = {path: path.stem for path in metadata.glob("*.npy")}
     if not batches or not all(number.isdecimal() for number in batches.values()):
@@ -81,3 +79,41 @@ def _read(file: Path, side: int) -> NDArray[np.uint8]:
     if pixels.shape != (side, side):
         raise UserError(f"{file} must have {side} x {side} pixels, got {pixels.shape[1]} x {pixels.shape[0]}")
     return pixels
+
+
+def _make_data_set(side: int, *aliases: str, purpose: str) -> DataSet:
+    name = f"pathfinder{side}"
+    places = [f"{INNER_FOLDER}/{name}", name, f"pathfinder/{name}", f"lra_release/{name}"]
+    if side == 128:
+        # The release holds this folder twice. The outer copy is known to be faulty; S4 and S5 use the inner one, too.
+        places.pop()
+
+    def count_samples(root: Path) -> dict[str, int]:
+        found = list_images(root, side)
+        if (listed := len(found.files) + found.num_skipped) != NUM_IMAGES:
+            raise UserError(
+                f"{DATA_SETS_BY_SIDE[side].get_place(root) / HARD} must list {NUM_IMAGES:,} images, got {listed:,}; "
+                f"unpack it anew with: {DATA_SETS_BY_SIDE[side].command(root, replace=True)}"
+            )
+        return {"images": len(found.files), "empty files, left out": found.num_skipped}
+
+    return DataSet(
+        name=f"images.{name}",
+        folder=".",
+        archives=(ARCHIVE,),
+        count_samples=count_samples,
+        aliases=aliases,
+        places=tuple(places),
+        holds=HARD,
+        members=f"{INNER_FOLDER}/{name}/{HARD}",
+        options=("--data.init_args.source", "released"),
+        purpose=purpose,
+    )
+
+
+DATA_SETS_BY_SIDE = {
+    32: _make_data_set(32, "lra.pathfinder", purpose="Pathfinder of the Long Range Arena, 32 x 32 pixels"),
+    64: _make_data_set(64, "lra.pathfinder64", purpose="Pathfinder, 64 x 64 pixels"),
+    128: _make_data_set(128, "lra.pathx", purpose="Path-X of the Long Range Arena, 128 x 128 pixels"),
+    256: _make_data_set(256, "lra.path256", purpose="Path-256, 256 x 256 pixels"),
+}

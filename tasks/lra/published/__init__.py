@@ -1,5 +1,5 @@
 """Readers of the published files; they import neither torch nor Lightning."""
 
-from tasks.lra.published import imdb
+from tasks.lra.published import aan, imdb, listops
 
-DATA_SETS = (imdb.DATA_SET,)
+DATA_SETS = (aan.DATA_SET, imdb.DATA_SET, listops.DATA_SET)

@@ -9,9 +9,9 @@ from tasks.data.data_set import DataSet
 from tasks.data.tar_members import iterate_tar_members
 from tasks.errors import UserError
 
+NUM_SAMPLES = {"train": 25_000, "test": 25_000}
 SPLITS, CLASS_NAMES = ("train", "test"), ("neg", "pos")
 MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_\d+\.txt")
-UNPACKED = ("imdb/aclImdb", "aclImdb")
 
 
 class Reviews(NamedTuple):
@@ -27,7 +27,7 @@ def read_imdb(root: Path) -> dict[str, Reviews]:
     Raises:
         UserError: If the archive is missing or broken, a class has no review, or a review is no UTF-8.
     """
-    folder = next((root / choice for choice in UNPACKED if (root / choice / "train").is_dir()), None)
+    folder = DATA_SET.find_place(root)
     source = folder or DATA_SET.find_archives(root)[0]
     contents = _read_folder(folder) if folder else _read_archive(source)
     keys = {}
@@ -61,7 +61,14 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _count(root: Path) -> dict[str, int]:
-    return {split: len(reviews.texts) for split, reviews in read_imdb(root).items()}
+    counts = {split: len(reviews.texts) for split, reviews in read_imdb(root).items()}
+    if (folder := DATA_SET.find_place(root)) and counts != NUM_SAMPLES:
+        # An archive is judged by its checksum, a folder by this.
+        raise UserError(
+            f"{folder} must hold 25,000 reviews in each of train and test, got {counts['train']:,} and "
+            f"{counts['test']:,}; unpack it again"
+        )
+    return counts
 
 
 DATA_SET = DataSet(
@@ -76,4 +83,6 @@ DATA_SET = DataSet(
     ),
     count_samples=_count,
     aliases=("lra.imdb",),
+    places=("imdb/aclImdb", "aclImdb"),
+    holds="train",
 )

@@ -132,12 +132,13 @@ def test_a_broken_file_is_named(tmp_path, text, message):
 
 def test_a_missing_split_is_named(tmp_path):
     write_listops(tmp_path)
-    path = tmp_path / "lra_release/lra_release/listops-1000/basic_test.tsv"
+    path = tmp_path / "lra_release/lra_release/listops-1000/basic_val.tsv"
     path.unlink()
     with pytest.raises(ValueError) as error:
         released(tmp_path)
     told = "the released folder holds basic_train.tsv, basic_val.tsv, basic_test.tsv"
-    assert str(error.value) == f"{path} is missing; {told}"
+    remedy = f"prepare it with: hyperseq data prepare lra.listops --root {tmp_path} --replace"
+    assert str(error.value) == f"{path} is missing; {told}; {remedy}"
 
 
 def test_options_out_of_range_are_refused():
