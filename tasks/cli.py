@@ -274,8 +274,10 @@ def _publish(words: list[str]) -> None:
 
 
 def _bench(words: list[str]) -> None:
-    from tasks.bench.bench import choose_jobs, describe_job, run_jobs
+    from tasks.bench.bench import choose_configs, choose_jobs, describe_job, run_jobs
     from tasks.bench.budgets import BUDGETS, NOTES
+    from tasks.bench.speed import LENGTHS, write_speed_configs, write_speed_tables
+    from tasks.bench.tables import write_tables
 
     parser = argparse.ArgumentParser(
         "hyperseq bench",
@@ -290,18 +292,30 @@ def _bench(words: list[str]) -> None:
     parser.add_argument("--budget", choices=BUDGETS, default="full", help="small: cut short, not the setting (full)")
     parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the tables (ROOT/GROUP-BUDGET)")
+    parser.add_argument(
+        "--speed", action="store_true", help="steps a second and memory on random tokens, beside the last task's"
+    )
+    parser.add_argument(
+        "--lengths", type=int, nargs="+", default=LENGTHS, metavar="LENGTH", help="of --speed (1024 2048 3072 4096)"
+    )
     parser.add_argument("--retry-failed", action="store_true", help="run once more what failed")
     parser.add_argument("--wait", action="store_true", help="stay while other processes hold runs")
     parser.add_argument("--show", action="store_true", help="tell the state of every run, and train nothing")
     cut = words.index("--") if "--" in words else len(words)
     options = parser.parse_args(words[:cut])
-    group = Path(options.group).resolve().name
+    group, tasks = Path(options.group).resolve().name, options.tasks.split(",")
+    folder, budget = options.group, options.budget
     try:
+        if options.speed:
+            # The same networks on other data: configs of their own, and otherwise runs like any.
+            folder, group, budget = str(options.root / f"{group}-speed"), f"{group}-speed", "full"
+            configs = choose_configs(options.group, tasks=tasks)
+            tasks = write_speed_configs(configs, lengths=options.lengths, folder=Path(folder))
         jobs = choose_jobs(
-            options.group,
-            tasks=options.tasks.split(","),
-            seeds=options.seeds,
-            budget=options.budget,
+            folder,
+            tasks=tasks,
+            seeds=options.seeds[:1] if options.speed else options.seeds,
+            budget=budget,
             root=options.root,
             options=words[cut + 1 :],
         )
@@ -312,15 +326,21 @@ def _bench(words: list[str]) -> None:
         for job in jobs:
             print(describe_job(job, job.state()))
         return
-    if options.budget == "small":
+    if budget == "small":
         print(NOTES["small"])
-    out = options.out or options.root / f"{group}-{options.budget}"
+    out = options.out or (Path(folder) if options.speed else options.root / f"{group}-{budget}")
+
+    def write() -> list[Path]:
+        return (
+            write_speed_tables(jobs, out=out)
+            if options.speed
+            else write_tables(jobs, group=group, budget=budget, out=out)
+        )
+
     try:
         whole = run_jobs(
             jobs,
-            group=group,
-            budget=options.budget,
-            out=out,
+            write=write,
             say=lambda line: print(line, flush=True),
             retry_failed=options.retry_failed,
             wait=options.wait,

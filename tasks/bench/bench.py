@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tasks.bench.budgets import Budget, choose_options
 from tasks.bench.jobs import Job, State, plan_jobs
-from tasks.bench.tables import write_tables
 from tasks.errors import UserError
 from tasks.shipped import find_configs
 
@@ -38,6 +37,22 @@ def choose_jobs(
         UserError: If the group or a task is unknown, a name stands twice, or what lies in a folder was begun
             otherwise.
     """
+    configs = choose_configs(group, tasks=tasks)
+    _check_different("seeds", seeds)
+    name = Path(group).resolve().name
+    by_task = {
+        task: (*(f"--{option}={value}" for option, value in choose_options(budget, group=name, task=task).items()),
+               *options)
+        for task in tasks
+    }  # fmt: skip
+    jobs = plan_jobs(configs, group=name, seeds=seeds, budget=budget, options=by_task, root=root, command=command)
+    for job in jobs:
+        job.check_same()
+    return jobs
+
+
+def choose_configs(group: str, *, tasks: Sequence[str]) -> dict[str, Path]:
+    """Return the configs of some tasks of a group; arguments and errors as of `choose_jobs`."""
     shipped = find_configs()
     found = {name.split("/")[1]: path for name, path in shipped.items() if name.split("/")[0] == group}
     if not found and Path(group).is_dir():
@@ -45,31 +60,22 @@ def choose_jobs(
     if not found:
         groups = ", ".join(dict.fromkeys(name.split("/")[0] for name in shipped))
         raise UserError(f"GROUP must be one of {groups}, or a folder of configs, got {group}")
-    name = Path(group).resolve().name
     for task in tasks:
         if task not in found:
             raise UserError(f"tasks must be among {', '.join(found)}, got {task}")
-    for what, values in (("tasks", tasks), ("seeds", seeds)):
-        if not values or len(set(values)) < len(values):
-            raise UserError(f"{what} must be different ones, at least one, got {', '.join(map(str, values))}")
-    by_task = {
-        task: (*(f"--{option}={value}" for option, value in choose_options(budget, group=name, task=task).items()),
-               *options)
-        for task in tasks
-    }  # fmt: skip
-    configs = {task: found[task] for task in tasks}
-    jobs = plan_jobs(configs, group=name, seeds=seeds, budget=budget, options=by_task, root=root, command=command)
-    for job in jobs:
-        job.check_same()
-    return jobs
+    _check_different("tasks", tasks)
+    return {task: found[task] for task in tasks}
+
+
+def _check_different(what: str, values: Sequence[object]) -> None:
+    if not values or len(set(values)) < len(values):
+        raise UserError(f"{what} must be different ones, at least one, got {', '.join(map(str, values))}")
 
 
 def run_jobs(
     jobs: Sequence[Job],
     *,
-    group: str,
-    budget: Budget,
-    out: Path,
+    write: Callable[[], list[Path]],
     say: Callable[[str], None],
     retry_failed: bool = False,
     wait: bool = False,
@@ -78,9 +84,7 @@ def run_jobs(
 
     Args:
         jobs: As `choose_jobs` returns them.
-        group: Its published results stand beside ours.
-        budget: Named above the tables.
-        out: Folder of the tables.
+        write: Writes the tables of the jobs, and returns their paths.
         say: Called with one line a job.
         retry_failed: Run what failed before once more.
         wait: Stay until no other process holds a run, and take over those of a process that died.
@@ -97,11 +101,11 @@ def run_jobs(
                 say(describe_job(job, state))
             states[job.name] = state
             if state != "running":
-                write_tables(jobs, group=group, budget=budget, out=out)
+                write()
         todo = [job for job in todo if states[job.name] == "running"] if wait else []
         if todo:
             time.sleep(POLL)
-    for path in write_tables(jobs, group=group, budget=budget, out=out):
+    for path in write():
         say(str(path))
     return not {"failed", "interrupted"} & set(states.values())
 

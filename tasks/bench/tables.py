@@ -33,8 +33,12 @@ def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) 
         "table.tex": format_text(runs, published, budget=budget, latex=True),
         "table.json": json.dumps(describe(runs, published, group=group, budget=budget), indent=2) + "\n",
     }
+    return replace_files(texts, out=out)
+
+
+def replace_files(texts: dict[str, str], *, out: Path) -> list[Path]:
+    """Write texts by their names; of processes that end together, the last one's stay, whole."""
     for name, text in texts.items():
-        # Processes that end together write tables of their own; the last one stays, whole.
         own = out / f"{secrets.token_hex(8)}-{name}"
         write_text(own, text)
         os.replace(own, out / name)
@@ -157,10 +161,10 @@ def _details(task: str, runs: list[Run]) -> Iterator[str]:
     yield f"{mean(rates):,.0f}" if rates else ""
     tokens = [rate for run in done if (rate := tokens_per_second(run))]
     yield f"{mean(tokens):,.0f}" if tokens else ""
-    yield _describe_memory(done)
+    yield show_memory(done)
 
 
-def _describe_memory(runs: list[Run]) -> str:
+def show_memory(runs: Sequence[Run]) -> str:
     """Show the largest memory of the runs, that of the accelerator where there was one."""
     peaks = [run.get("memory", {}) for run in runs]
     for kind, name in (("device", "accelerator"), ("process", "process")):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from tasks.bench.bench import choose_jobs, run_jobs
 from tasks.bench.budgets import SMALL, choose_options
 from tasks.bench.jobs import choose_environment
+from tasks.bench.tables import write_tables
 from tasks.errors import UserError
 from tasks.shipped import find_configs
 from tests.tasks.command import hyperseq
@@ -42,9 +44,9 @@ def jobs(lra, *tasks, seeds=(0,), **options):
 def run(lra, *tasks, seeds=(0,), budget="full", **options):
     """Return whether all went well, and what was said."""
     said, out = [], lra.parent / "out"
-    well = run_jobs(
-        jobs(lra, *tasks, seeds=seeds, budget=budget), group="lra", budget=budget, out=out, say=said.append, **options
-    )
+    chosen = jobs(lra, *tasks, seeds=seeds, budget=budget)
+    write = partial(write_tables, chosen, group="lra", budget=budget, out=out)
+    well = run_jobs(chosen, write=write, say=said.append, **options)
     return well, said[:-3]
 
 

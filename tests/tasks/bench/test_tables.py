@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import pytest
 
@@ -158,7 +159,8 @@ def test_the_tables_lie_in_the_folder_and_json_holds_the_numbers(tmp_path):
         root=tmp_path / "runs",
         command="tests.tasks.bench.fake_fit",
     )
-    run_jobs(jobs, group="lra", budget="full", out=tmp_path / "out", say=lambda line: None)
+    write = partial(write_tables, jobs, group="lra", budget="full", out=tmp_path / "out")
+    run_jobs(jobs, write=write, say=lambda line: None)
     paths = write_tables(jobs, group="lra", budget="full", out=tmp_path / "out")
     assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
     told = json.loads((tmp_path / "out/table.json").read_text())
