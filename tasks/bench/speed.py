@@ -105,6 +105,6 @@ def _cells(name: str, speeds: dict[int, dict[str, Any]], beside: dict[int, dict[
     for length, speed in speeds.items():
         rate, other = speed.get("steps_per_second"), beside[length].get("steps_per_second")
         ratio = f" ({rate / other:.1f})" if rate and other and speed is not beside[length] else ""
-        yield f"{rate:.2f}{ratio}" if rate else speed.get("state", "")
+        yield f"{rate:.3g}{ratio}" if rate else speed.get("state", "")
     for speed in speeds.values():
         yield show_memory([speed])

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 from typing_extensions import NotRequired
 
@@ -111,6 +111,9 @@ class BatchOrder(Sampler[BatchRows]):
     Seed and epoch alone decide the order, so the number of workers does not, and a resumed training sees the batches
     of an uninterrupted one. The epoch travels with the rows, so it reaches the data sets of workers.
 
+    Of several processes that train together (torch.distributed), each takes its share of every batch: together they see
+    the batches of one process.
+
     With `lengths`, samples of like length share a batch, which leaves little padding. With a seed, each length is first
     scaled by a random factor of up to `1 + LENGTH_JITTER`, so that batches differ from epoch to epoch, and the batches
     come in random order.
@@ -135,12 +138,27 @@ class BatchOrder(Sampler[BatchRows]):
         """Choose the epoch, counted from 0; Lightning calls this before each epoch."""
         self.epoch = epoch
 
+    def check_shares(self, num_processes: int) -> None:
+        """Check that each process has a sample of every training batch.
+
+        Raises:
+            UserError: If the last batch of an epoch has fewer.
+        """
+        last = self.num_samples % self.batch_size or self.batch_size
+        if self.seed is not None and min(last, self.num_samples) < num_processes:
+            raise UserError(
+                f"batch_size must leave the last batch of an epoch one sample for each of {num_processes} processes, "
+                f"got {self.batch_size}, which leaves {last} of {self.num_samples}"
+            )
+
     def __len__(self) -> int:
         """Count the batches of an epoch."""
         return -(-self.num_samples // self.batch_size)
 
     def __iter__(self) -> Iterator[BatchRows]:
-        """Yield the rows of one batch after the other."""
+        """Yield the rows of one batch after the other, of several processes those that belong to this one."""
+        rank, num_processes = find_process()
+        self.check_shares(num_processes)
         rows, starts = np.arange(self.num_samples), np.arange(0, self.num_samples, self.batch_size)
         random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
         if random is not None:
@@ -152,7 +170,17 @@ class BatchOrder(Sampler[BatchRows]):
                 starts = random.permutation(starts)
             rows = rows[np.argsort(keys, kind="stable")]
         for start in starts:
-            yield BatchRows(rows[start : start + self.batch_size].tolist(), self.epoch)
+            batch = rows[start : start + self.batch_size]
+            # All processes come to the same number of batches. In evaluation a process without a share of the last one
+            # repeats a sample; predictions are joined by sample, so that it counts once.
+            yield BatchRows((batch[rank::num_processes] if rank < len(batch) else batch[:1]).tolist(), self.epoch)
+
+
+def find_process() -> tuple[int, int]:
+    """Return the number of this process and how many train together; 0 and 1 for a process alone."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
 
 def pad_to_longest(samples: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

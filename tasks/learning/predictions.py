@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
+from tasks.data.batches import find_process
 from tasks.errors import UserError
 
 
@@ -28,6 +29,8 @@ class Predictions:
     def join(cls, batches: Sequence["Predictions"]) -> "Predictions":
         """Join batches in the order of the data set, on the CPU and in float64.
 
+        Processes that evaluate together share the samples of each batch; each of them gets all.
+
         Raises:
             UserError: If no sample was evaluated, or one was evaluated twice.
         """
@@ -37,7 +40,16 @@ class Predictions:
         index, targets, outputs = (_join(column) for column in columns)
         if len(index) != len(index.unique()):
             raise UserError("index must name each sample once, got one twice")
-        order = index.argsort()
+        _, num_processes = find_process()
+        if num_processes > 1:
+            shares: list[Any] = [None] * num_processes
+            distributed.all_gather_object(shares, (index, targets, outputs))
+            index, targets, outputs = map(torch.cat, zip(*shares, strict=True))
+        order = index.argsort(stable=True)
+        if num_processes > 1:
+            # A process without a share of a batch has repeated a sample of another one.
+            ordered = index[order]
+            order = order[torch.cat([torch.tensor([True]), ordered[1:] != ordered[:-1]])]
         return cls(index[order], targets[order], outputs[order])
 
     def __len__(self) -> int:

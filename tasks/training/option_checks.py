@@ -94,10 +94,6 @@ def build_bare_trainer(options: Namespace) -> Trainer:
 
 def _broken_trainer_rules(trainer: Namespace) -> Iterator[tuple[str, str]]:
     """Yield the name and the rule of each option of the trainer that cannot be kept."""
-    if trainer.devices not in (1, "1"):
-        yield "devices", "1: batches are not shared out"
-    if trainer.num_nodes != 1:
-        yield "num_nodes", "1: batches are not shared out"
     if trainer.fast_dev_run:
         yield (
             "fast_dev_run",

@@ -54,7 +54,10 @@ class Report:
     resumed: bool
 
     def write(self, console: Console) -> None:
-        """Test the weights that are kept, write every file of the run and print the table."""
+        """Test the weights that are kept, write every file of the run and print the table.
+
+        Processes that have trained together test together; the first one writes and prints.
+        """
         best, rows = self.run.checkpoint("best"), read_rows(self.run.metrics)
         was_chosen = self._keep_weights()
         kept = read_checkpoint(best)
@@ -66,6 +69,8 @@ class Report:
             "steps": self.trainer.global_step,
         }
         tables = {split: self._evaluate(split) for split in ("validation", "test")}
+        if not self.trainer.is_global_zero:
+            return
         scores = {split: Score.of(table, self.model.head) for split, table in tables.items() if table}
         selected_on = self.data.selected_on if was_chosen else "last"
 
@@ -152,10 +157,12 @@ class Report:
             for callback in self.trainer.checkpoint_callbacks
             if isinstance(callback, RunCheckpoint)
         )
-        if not last.is_file():
+        is_missing = self.trainer.strategy.broadcast(not last.is_file())
+        if is_missing:
             self.trainer.save_checkpoint(last)
-        if not was_chosen:
+        if not was_chosen and self.trainer.is_global_zero:
             write_whole(best, lambda file: file.write(last.read_bytes()))
+        self.trainer.strategy.barrier()
         return was_chosen
 
     def _evaluate(self, split: str) -> Predictions | None:
@@ -191,6 +198,7 @@ class Report:
             **taken,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "seconds": round(self.seconds, 1),
+            **({"processes": self.trainer.world_size} if self.trainer.world_size > 1 else {}),
             "seed": self.config["seed_everything"],
             "input_shape": [self.data.in_channels, *self.data.size],
             "split": {"seed": self.data.split_seed, **self.data.split_sizes},

@@ -14,12 +14,14 @@ import yaml
 from filelock import FileLock
 from jsonargparse import ArgumentParser, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.rank_zero import _get_rank
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.trainer.states import TrainerStatus
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from tasks.console import make_console
+from tasks.data.batches import BatchOrder
 from tasks.data.data_module import SPLITS, check_data_module
 from tasks.errors import UserError
 from tasks.learning.classifier import Classifier, NonFiniteLossError
@@ -86,6 +88,9 @@ class TrainingCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self.console = make_console()
+        # Of processes that train together, the first one has the run folder, writes and prints.
+        self.is_first = (_get_rank() or 0) == 0
+        self.console.quiet = not self.is_first
         self.run_folder: RunFolder | None = None
         self.lock: FileLock | None = None
         self.begun = False
@@ -110,7 +115,7 @@ class TrainingCLI(LightningCLI):
             if self.run_folder and self.lock:
                 self.run_folder.release(self.lock)
             # A run that did not come to its first step leaves no folder; one with files in it stays.
-            if self.run_folder and self.checkpoint is None and not self.begun:
+            if self.run_folder and self.lock and self.checkpoint is None and not self.begun:
                 self.run_folder.discard(self.config[self.subcommand].run.root)
 
     @staticmethod
@@ -195,6 +200,26 @@ class TrainingCLI(LightningCLI):
             self._check_training(self.model)
         self._add_configure_optimizers_method_to_model(self.subcommand)
         self.trainer = self.instantiate_trainer()
+        if self.trainer.world_size > 1:
+            self._check_shares_batches()
+
+    def _check_shares_batches(self) -> None:
+        """Refuse what several processes would not do as one does."""
+        loaders = {"train": self.datamodule.train_dataloader, "test": self.datamodule.test_dataloader}
+        for split, loader in loaders.items():
+            order = getattr(loader(), "sampler", None)
+            if not isinstance(order, BatchOrder):
+                name = type(self.datamodule).__name__
+                raise UserError(
+                    f"trainer.devices must be 1 with {name}: its {split} loader does not share out batches, as that of "
+                    f"InMemoryDataModule does by BatchOrder; got {self.trainer.world_size} processes"
+                )
+            order.check_shares(self.trainer.world_size)
+        if self.model.class_weights:
+            raise UserError(
+                f"model.class_weights must be null for {self.trainer.world_size} processes: their share of a batch has "
+                f"another sum of weights; got {self.model.class_weights}"
+            )
 
     def _check_training(self, model: Classifier) -> None:
         """Find out before the run folder is touched whether optimizer and checkpoint fit the model."""
@@ -222,23 +247,20 @@ class TrainingCLI(LightningCLI):
             return super().instantiate_trainer(callbacks=callbacks, logger=False, enable_checkpointing=False,
                                                enable_progress_bar=False, **kwargs)  # fmt: skip
         if self.run_folder is None:
-            self.run_folder = RunFolder.create(options.run.root, options.run.name)
-            self.lock = self.run_folder.lock()
+            # Where the run lies is told to the others by the first, once they have met; Lightning does so for
+            # checkpoints.
+            self.run_folder = RunFolder(options.run.root / options.run.name)
+            if self.is_first:
+                self.run_folder = RunFolder.create(options.run.root, options.run.name)
+                self.lock = self.run_folder.lock()
         run = self.run_folder
         self.checkout = describe_checkout()
-        callbacks += [
-            CheckMemory(),
-            _BeginRun(self),
-            DescribeData(),
-            LearningRates(),
-            Plan(self.console, run, [str(file.relative) for file in options.config or []]),
-            EpochSeeding(options.seed_everything),
-            EpochLog(run.metrics),
-            SplitList(run.splits),
-            self.clock,
-        ]
-        if options.trainer.enable_progress_bar is not False:
-            callbacks.append(TrainingProgress(self.console))
+        callbacks += [CheckMemory(), DescribeData(), LearningRates(), EpochSeeding(options.seed_everything), self.clock]
+        if self.is_first:
+            files = [str(file.relative) for file in options.config or []]
+            callbacks += [_BeginRun(self), Plan(self.console, run, files), EpochLog(run.metrics), SplitList(run.splits)]
+            if options.trainer.enable_progress_bar is not False:
+                callbacks.append(TrainingProgress(self.console))
         plugins = config.trainer.plugins or []
         if self.datamodule.selected_on == "last":
             kwargs["limit_val_batches"] = 0
@@ -258,7 +280,8 @@ class TrainingCLI(LightningCLI):
             model.backbone.compile()
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=self.checkpoint, weights_only=True)
-            if not self.begun:
+            run = RunFolder(Path(self.trainer.strategy.broadcast(str(run.path))))
+            if not self.begun and self.is_first:
                 # There was no step to take: Lightning calls no hook of a training then.
                 self.begin()
             trained = True
@@ -326,7 +349,8 @@ class TrainingCLI(LightningCLI):
         for name in ("run.root", "run.name"):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
-        self.lock = self.run_folder.lock()
+        if self.is_first:
+            self.lock = self.run_folder.lock()
         return self.run_folder
 
     def _evaluate(self, split: str, model: Classifier, data: Any) -> None:

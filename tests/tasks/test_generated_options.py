@@ -36,7 +36,7 @@ VALUES = {
     "trainer.precision": ("32-true", "64-true", "bf16-mixed", "16-mixed", "8"),
     "trainer.enable_checkpointing": ("true", "false"),
     "trainer.enable_progress_bar": ("true", "false"),
-    "trainer.devices": (1, 2, 0),
+    "trainer.devices": (1, 0),
     "trainer.max_time": ("00:00:10:00", "soon"),
     "model.lr": (1e-3, 0, -1, "nan", "1e400", "fast"),
     "model.slow_lr": (1e-3, "null", -1),

@@ -15,5 +15,6 @@ class EpochSeeding(Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Seed torch."""
-        torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.current_epoch)).generate_state(1)[0]))
+        """Seed torch; processes that train together drop out different things."""
+        key = (self.seed, trainer.current_epoch, *([trainer.global_rank] if trainer.global_rank else []))
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

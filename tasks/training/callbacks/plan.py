@@ -46,6 +46,8 @@ def plan_rows(trainer: Trainer, model: LightningModule) -> dict[str, str]:
     epochs = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "until max_steps"
     rows["optimizer"] = f"{type(optimizer).__name__}, {model.schedule}"
     rows["device"] = f"{device_name(trainer.strategy.root_device)}, precision {trainer.precision}"
+    if trainer.world_size > 1:
+        rows["device"] += f", {trainer.world_size} processes that share each batch"
     rows["batch size"] = f"{data.batch_size}" + _accumulated(trainer)
     rows["epochs"] = f"{epochs}" + (f", resumed after {trainer.current_epoch}" if trainer.current_epoch else "")
     total = int(trainer.estimated_stepping_batches)

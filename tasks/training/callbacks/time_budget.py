@@ -46,7 +46,13 @@ class TimeBudget(Callback):
         return self._stopwatch.seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock.
+
+        Raises:
+            UserError: If several processes train together: each would have a clock of its own.
+        """
+        if trainer.world_size > 1:
+            raise UserError(f"trainer.devices must be 1 with TimeBudget, got {trainer.world_size} processes")
         self._stopwatch.start()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:

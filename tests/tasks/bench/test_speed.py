@@ -68,8 +68,8 @@ def test_the_table_has_steps_with_their_ratio_to_the_last_network_and_memory():
     table, _, note = format_speeds(speeds, latex=False).partition("\n\n")
     assert table.splitlines()[0].split(" | ")[2:4] == ["1,024: steps/s", "2,048: steps/s"]
     assert table.splitlines()[2:] == [
-        "| ours | 1,234 | 3.00 (2.0) | 1.50 | 2.00 GiB process | 4.00 GiB process |",
-        "| attention | 1,234 | 1.50 | failed | 1.00 GiB process |  |",
+        "| ours | 1,234 | 3 (2.0) | 1.5 | 2.00 GiB process | 4.00 GiB process |",
+        "| attention | 1,234 | 1.5 | failed | 1.00 GiB process |  |",
     ]
     assert "the first included" in note and note.endswith("cpu (2 cores), threads: 1.\n")
     assert "\\begin{tabular}" in format_speeds(speeds, latex=True)

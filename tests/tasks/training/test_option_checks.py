@@ -29,7 +29,6 @@ def refusal(tmp_path, *words, config=DIGITS):
         ("--seed_everything=-1", "seed_everything must lie in [0, 4294967295], got -1"),
         ("--seed_everything=4294967296", "seed_everything must lie in [0, 4294967295], got 4294967296"),
         ("--data.split_seed=-1", "data.split_seed must lie in [0, 4294967295], got -1"),
-        ("--trainer.num_nodes=2", "trainer.num_nodes must be 1: batches are not shared out, got 2"),
         ("--trainer.barebones=true", "trainer.barebones must be false: it keeps no run, got True"),
         ("--trainer.enable_checkpointing=false", "trainer.enable_checkpointing must be true: a run keeps its weights"),
         ("--trainer.overfit_batches=1", "trainer.overfit_batches must be 0: it replaces the loaders of the data"),

@@ -27,7 +27,7 @@ def now(monkeypatch):
 def trainer():
     group = {"lr": 0.0, "initial_lr": 0.5}
     optimizer = SimpleNamespace(param_groups=[group])
-    return SimpleNamespace(should_stop=False, sanity_checking=False, optimizers=[optimizer], group=group)
+    return SimpleNamespace(should_stop=False, sanity_checking=False, optimizers=[optimizer], group=group, world_size=1)
 
 
 def test_the_schedule_of_the_model_runs_over_the_seconds(now, trainer):
@@ -95,3 +95,9 @@ def test_options_out_of_range_are_refused(seconds):
         TimeBudget(seconds)
     with pytest.raises(UserError, match="^clock must be one of cpu, wall, got 'gpu'$"):
         TimeBudget(1.0, clock="gpu")
+
+
+def test_several_processes_have_no_common_clock(trainer):
+    trainer.world_size = 2
+    with pytest.raises(UserError, match="trainer.devices must be 1 with TimeBudget, got 2 processes"):
+        TimeBudget(10.0).on_train_start(trainer, None)
