@@ -205,7 +205,9 @@ def test_a_file_of_an_index_is_named_in_its_error(tmp_path):
 def test_what_is_no_file_of_sequences_is_refused(tmp_path):
     for path, fault in {
         tmp_path / "none.npz": "path must lead to a file or a folder, got ",
-        written(tmp_path / "my.xls", "x"): "path must end with one of .npz, .npy, .ts, .txt, .tsv, .csv, got my.xls",
+        written(
+            tmp_path / "my.xls", "x"
+        ): "path must end with one of .npz, .npy, .ts, .txt, .tsv, .csv, .parquet, got my.xls",
         tmp_path: "path must hold folders of .csv files, one folder a class, got ",
     }.items():
         with pytest.raises(UserError, match=re.escape(fault)):
