@@ -1,5 +1,6 @@
 """NumPy files: `.npz` with named arrays, and `.npy` beside its targets."""
 
+import zlib
 from pathlib import Path
 from typing import NoReturn
 from zipfile import BadZipFile
@@ -32,8 +33,10 @@ def read_npz(path: Path) -> Sequences:
             arrays = {name: file[name] for name in file.files}
     except ValueError as error:
         _refuse_objects(path, error)
-    except (BadZipFile, EOFError) as error:
-        raise UserError(f"{path.name} must be a whole .npz file, got one that ends early or is no archive") from error
+    except (BadZipFile, EOFError, zlib.error, NotImplementedError, OSError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+            raise
+        raise UserError(f"{path.name} must be a whole .npz file, got one that ends early or is damaged") from error
     return make_sequences(arrays.pop("x"), **arrays)
 
 

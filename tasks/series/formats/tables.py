@@ -46,14 +46,16 @@ def read_table(path: Path, *, time_step: float | None = None) -> Sequences:
 
 
 def read_folder(path: Path) -> Sequences:
-    """Read `<path>/<class>/<name>.csv`: a row is a time step, a column a channel; a header is optional."""
+    """Read `<path>/<class>/<name>.csv`: a row is a time step, a column a channel.
+
+    All files have the same header, or none has one.
+    """
     files = sorted(path.glob("*/*.csv"))
     if not files:
         raise UserError(f"path must hold folders of .csv files, one folder a class, got {path} without */*.csv")
     targets = [file.parent.name for file in files]
     names = [file.relative_to(path).as_posix() for file in files]
-    return make_sequences([_read_one(file, name) for file, name in zip(files, names, strict=True)],
-                          y=np.array(targets), names=names)  # fmt: skip
+    return make_sequences(_read_files(files, names), y=np.array(targets), names=names)
 
 
 def _read_csv(path: Path) -> tuple[list[str], Rows]:
@@ -119,27 +121,52 @@ def _read_long(header: list[str], rows: Rows, time_step: float | None) -> Sequen
 
 def _read_index(path: Path, header: list[str], rows: Rows) -> Sequences:
     names = [row[header.index("path")].strip() for _, row in rows]
-    arrays = []
-    for (place, _), name in zip(rows, names, strict=True):
-        if not (file := path.parent / name).is_file():
+    files = [path.parent / name for name in names]
+    for (place, _), name, file in zip(rows, names, files, strict=True):
+        if not file.is_file():
             raise UserError(f"{place} must name a file, got {name!r} and there is no {file}")
-        arrays.append(_read_one(file, name))
-    return _label(arrays, {column: [row[header.index(column)].strip() for _, row in rows]
+    return _label(_read_files(files, names), {column: [row[header.index(column)].strip() for _, row in rows]
                            for column in header if column in DESCRIBING}, names)  # fmt: skip
 
 
-def _read_one(path: Path, name: str) -> Array:
-    """Read one sequence `(C, L)`: a row a time step, a column a channel."""
-    rows = [(f"line {number}", row) for number, row in enumerate(csv.reader(read_lines(path)), start=1) if row]
+def _read_files(files: list[Path], names: list[str]) -> list[Array]:
+    """Read one sequence a file; another header would mean other channels, or that a first value is no number."""
+    arrays: list[Array] = []
+    first = ""
+    for file, name in zip(files, names, strict=True):
+        array, header = _read_one(file, name)
+        if not arrays:
+            first = header
+        if header != first:
+            raise UserError(
+                f"{name} must begin as {names[0]}, with {_describe_header(first)}, got {_describe_header(header)}"
+            )
+        arrays.append(array)
+    return arrays
+
+
+def _describe_header(header: str) -> str:
+    return f"the header {header[:40]!r}" if header else "no header"
+
+
+def _read_one(path: Path, name: str) -> tuple[Array, str]:
+    """Read one sequence `(C, L)`, a row a time step and a column a channel; and its header, empty if it has none."""
+    rows = [(f"line {number}", row) for number, row in enumerate(csv.reader(read_lines(path)), start=1)]
+    while rows and not rows[-1][1]:
+        del rows[-1]
+    # In a file of one channel it would be a missing value, and leaving it out would move all that follows.
+    if blank := [place for place, row in rows if not row]:
+        raise UserError(f"{name}, {blank[0]}, must hold the values of a time step, got an empty line")
+    header = ""
     if rows and not any(_is_number(cell) or not cell.strip() for cell in rows[0][1]):
-        del rows[0]
+        header = ",".join(cell.strip() for cell in rows.pop(0)[1])
     if not rows:
         raise UserError(f"{name} must hold at least one time step, got none")
     for place, row in rows:
         if len(row) != len(rows[0][1]):
             raise UserError(f"{name}, {place}, must have {len(rows[0][1])} cells, as the first, got {len(row)}")
     try:
-        return np.stack([parse_numbers(row, place) for place, row in rows], axis=1)
+        return np.stack([parse_numbers(row, place) for place, row in rows], axis=1), header
     except UserError as error:
         raise UserError(f"{name}, {error}") from error
 
