@@ -253,10 +253,9 @@ def encode_targets(
         place = {name: number for number, name in enumerate(names)}
         return torch.tensor([place[text] for text in texts]), names
     if y.dtype.kind in "US":
-        try:
-            y = y.astype(np.float64)
-        except ValueError as error:
-            raise UserError(f"y must hold numbers with targets: {kind}, got {error.args[0].split(': ')[-1]}") from None
+        if texts := [text for text in map(str, y.flat) if not _is_number(text)]:
+            raise UserError(f"y must hold numbers with targets: {kind}, got {texts[0]!r}")
+        y = y.astype(np.float64)
     columns = torch.from_numpy(np.array(y, dtype=np.float32).reshape(len(y), -1))
     if not columns.isfinite().all():
         raise UserError(f"y must be finite, got {columns[~columns.isfinite()][0].item()}")
@@ -265,6 +264,14 @@ def encode_targets(
         raise UserError(f"y must hold 0 and 1 with targets: labels, got {wrong:g}")
     kind_name = "label" if kind == "labels" else "target"
     return columns, class_names or [f"{kind_name}_{number}" for number in range(1, columns.shape[1] + 1)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number_or_text(text: str) -> tuple[bool, float, str]:

@@ -205,7 +205,7 @@ def test_numbers_and_labels_become_columns():
         ([np.nan, 1.0], "classes", "y must be classes with targets: classes, got nan"),
         (["a", " "], "classes", "y must name a class for each sequence, got an empty text at sequence 1"),
         ([[0, 1], [1, 0]], "classes", "y must be (N,) with targets: classes, got (2, 2)"),
-        (["1", "x"], "numbers", "y must hold numbers with targets: numbers, got"),
+        (["1", "x"], "numbers", "y must hold numbers with targets: numbers, got 'x'"),
         ([1.0, np.inf], "numbers", "y must be finite, got inf"),
         ([[0, 2]], "labels", "y must hold 0 and 1 with targets: labels, got 2"),
     ],
