@@ -22,6 +22,8 @@ class OwnSequences(SequenceDataModule):
         UserError: If the file cannot be read, or its data break a rule.
     """
 
+    reads_anew = True
+
     def __init__(self, *, path: Path, time_step: float | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.path, self.time_step = Path(path), time_step

@@ -37,7 +37,7 @@ def read_npz(path: Path) -> Sequences:
         if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
             raise
         raise UserError(f"{path.name} must be a whole .npz file, got one that ends early or is damaged") from error
-    return make_sequences(arrays.pop("x"), **arrays)
+    return make_sequences(arrays.pop("x"), **arrays, owned=True)
 
 
 def read_npy(path: Path) -> Sequences:
@@ -47,12 +47,13 @@ def read_npy(path: Path) -> Sequences:
     """
     beside = {name: path.with_name(f"{path.stem}_{name}.npy") for name in KEYS[1:]}
     arrays = {name: _load(file) for name, file in beside.items() if file.is_file()}
-    return make_sequences(_load(path), **arrays)
+    return make_sequences(_load(path), **arrays, owned=True)
 
 
 def _load(path: Path) -> Array:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Written pages are copies: the file stays as it is.
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except ValueError as error:
         _refuse_objects(path, error)
     except EOFError as error:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tasks.data.data_module import check_data_module
+from tasks.data.sequences import data_module
 from tasks.data.sequences.arrays import make_sequences
 from tasks.data.sequences.data_module import SequenceDataModule, encode_targets
 from tasks.errors import UserError
@@ -121,6 +122,22 @@ def test_channels_are_normalized_by_the_training_split_alone():
         for x, row in zip(batches.x, batches.index.tolist(), strict=True):
             wanted = (X[row] - train.mean(axis=1, keepdims=True)) / train.std(axis=1, keepdims=True)
             assert np.allclose(x, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalization", ["channel", "sample", "none"])
+@pytest.mark.parametrize("reads_anew", [False, True])
+def test_long_data_are_normalized_in_parts_and_in_place_only_where_nobody_else_holds_them(
+    monkeypatch, normalization, reads_anew
+):
+    whole, parts = Given(normalization=normalization), Given(normalization=normalization)
+    whole.setup()
+    given = parts.sequences.x.values.clone()
+    monkeypatch.setattr(data_module, "POSITIONS_AT_ONCE", 7)
+    monkeypatch.setattr(Given, "reads_anew", reads_anew)
+    parts.setup()
+    for ours, theirs in zip(parts.splits["train"].x, whole.splits["train"].x, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert parts.sequences.x.values.equal(given) == (normalization == "none" or not reads_anew)
 
 
 def test_each_sequence_may_be_normalized_alone_and_a_constant_channel_becomes_zero():
