@@ -30,14 +30,17 @@ def find_configs(checkout: Path = CHECKOUT) -> dict[str, Path]:
 
 
 def resolve_config_names(words: list[str]) -> list[str]:
-    """Replace run folders and names of shipped configs behind `--config` by paths; a file of that name comes first."""
+    """Replace run folders and names of shipped configs behind `--config` by paths; a file of that name comes first.
+
+    `configs/series/own.yaml`, as documents write it, is `series/own` outside the clone.
+    """
     configs, resolved = find_configs(), list(words)
 
     def find(name: str) -> Path | str:
         of_run = Path(name, "config.yaml")
         if name and of_run.is_file():
             return of_run
-        return name if Path(name).exists() else configs.get(name, name)
+        return name if Path(name).exists() else configs.get(name.removeprefix("configs/").removesuffix(".yaml"), name)
 
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")

@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "benchmarks.longer_inputs": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.report": {"benchmarks", "tasks"},
     "benchmarks.running_statistics": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.series_peers": {"hyperseq", "tasks"},
     "benchmarks.*": {"hyperseq", "benchmarks", "tests.reference"},
 }
 LIBRARY_MAY_IMPORT = {"torch", "einops", "scipy", "typing_extensions", "safetensors"}

@@ -25,6 +25,7 @@ class ArchiveSequences(SequenceDataModule):
     """
 
     splits_are_published = True
+    reads_anew = True
 
     def __init__(self, *, data_set: str, root: Path = Path("data"), **options: Any) -> None:
         super().__init__(**options)

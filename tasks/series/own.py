@@ -12,8 +12,8 @@ class OwnSequences(SequenceDataModule):
     """Sequences of the user's own.
 
     Args:
-        path: A file (`.npz`, `.npy`, `.csv`, `.ts`, `.txt`, `.tsv`), or a folder that holds a folder of CSV files for
-            each class.
+        path: A file (`.npz`, `.npy`, `.csv`, `.parquet`, `.ts`, `.txt`, `.tsv`), or a folder that holds a folder of CSV
+            files for each class.
         time_step: Interpolate a long table at times of this step, in the units of its times (seconds for dates);
             `null`: uneven times are refused. New files are read in the same way.
         options: Those of `SequenceDataModule`.
@@ -21,6 +21,8 @@ class OwnSequences(SequenceDataModule):
     Raises:
         UserError: If the file cannot be read, or its data break a rule.
     """
+
+    reads_anew = True
 
     def __init__(self, *, path: Path, time_step: float | None = None, **options: Any) -> None:
         super().__init__(**options)

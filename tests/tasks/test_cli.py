@@ -575,7 +575,11 @@ def test_list_has_one_line_for_each_data_set_config_and_network():
 
 def test_a_shipped_config_is_found_by_name_from_any_folder_and_a_file_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for words in (("--config", "images/digits"), ("--config=images/digits",)):
+    for words in (
+        ("--config", "images/digits"),
+        ("--config=images/digits",),
+        ("--config", "configs/images/digits.yaml"),
+    ):
         answer = hyperseq("fit", *words, "--print_config")
         assert answer.code == 0 and yaml.safe_load(answer.out)["run"]["name"] == "digits"
     (tmp_path / "images").mkdir()

@@ -14,6 +14,9 @@ from tasks.errors import UserError
 
 Array = np.ndarray[Any, Any]
 
+POSITIONS_AT_ONCE = 2**20
+"""How many positions a step over all of them takes at once: long data are not held twice."""
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -46,6 +49,7 @@ def make_sequences(
     names: Iterable[Any] | None = None,
     split: Iterable[Any] | None = None,
     group: Iterable[Any] | None = None,
+    owned: bool = False,
 ) -> Sequences:
     """Check arrays and make sequences of them.
 
@@ -57,6 +61,7 @@ def make_sequences(
         names: One name a sequence; their numbers, counted from 0, by default.
         split: `train`, `val` or `test` of each sequence.
         group: The group of each sequence.
+        owned: Nobody else holds `x`: it is not copied where its layout allows that.
 
     Raises:
         UserError: If the arrays do not fit each other, or hold something else than numbers.
@@ -65,7 +70,7 @@ def make_sequences(
         >>> make_sequences([[1, 2, 3], [4, 5]], y=["a", "b"]).x.lengths
         tensor([3, 2])
     """
-    ragged = _make_ragged(x, lengths)
+    ragged = _make_ragged(x, lengths, owned=owned)
     count = len(ragged)
     if not count:
         raise UserError("x must hold at least 1 sequence, got none")
@@ -90,8 +95,10 @@ def check_sequences(sequences: Sequences) -> Sequences:
         seen.add(name)
     if others := sorted(set(sequences.split or ()) - {"train", "val", "test"}):
         raise UserError(f"split must be train, val or test, got {others[0]!r}")
-    if (infinite := sequences.x.values.isinf()).any():
-        raise UserError(f"x must hold no infinity, got {describe_places(sequences, infinite)}")
+    # Some positions at a time: isinf makes a copy.
+    if any(part.isinf().any() for part in sequences.x.values.split(POSITIONS_AT_ONCE, dim=-1)):
+        places = describe_places(sequences, sequences.x.values.isinf())
+        raise UserError(f"x must hold no infinity, got {places}")
     return sequences
 
 
@@ -130,7 +137,7 @@ def hash_contents(sequences: RaggedSequences) -> list[str]:
     ]
 
 
-def _make_ragged(x: Any, lengths: Any) -> RaggedSequences:
+def _make_ragged(x: Any, lengths: Any, *, owned: bool) -> RaggedSequences:
     if isinstance(x, RaggedSequences):
         return x
     if lengths is None and isinstance(x, list | tuple):
@@ -145,14 +152,14 @@ def _make_ragged(x: Any, lengths: Any) -> RaggedSequences:
         values = values[None] if values.ndim == 1 else values
         if values.ndim != 2:
             raise UserError(f"x must be (C, total) with lengths, got {values.shape}")
-        return RaggedSequences(_to_tensor(values), torch.from_numpy(counts.astype(np.int64)))
+        return RaggedSequences(_to_tensor(values, owned=owned), torch.from_numpy(counts.astype(np.int64)))
     if values.ndim == 2:
         values = values[:, None]
     if values.ndim != 3:
         raise UserError(f"x must be (N, C, L), (N, L), or (C, total) with lengths, got {values.shape}")
     if 0 in values.shape[1:]:
         raise UserError(f"sequences must have at least 1 channel and 1 position, got x {values.shape}")
-    flat = _to_tensor(values.transpose(1, 0, 2).reshape(values.shape[1], -1))
+    flat = _to_tensor(values.transpose(1, 0, 2).reshape(values.shape[1], -1), owned=owned)
     return RaggedSequences(flat, torch.full((len(values),), values.shape[2]))
 
 
@@ -167,7 +174,8 @@ def _join(arrays: list[Array]) -> RaggedSequences:
                 f"sequences of x must have the same channels, got {each.shape[0]} in sequence {row} and {channels} in "
                 "sequence 0"
             )
-    return RaggedSequences(_to_tensor(np.concatenate(arrays, axis=1)), torch.tensor([each.shape[1] for each in arrays]))
+    values = _to_tensor(np.concatenate(arrays, axis=1), owned=True)
+    return RaggedSequences(values, torch.tensor([each.shape[1] for each in arrays]))
 
 
 def _as_numbers(value: Any, name: str) -> Array:
@@ -180,9 +188,11 @@ def _as_numbers(value: Any, name: str) -> Array:
     return array
 
 
-def _to_tensor(values: Array) -> Tensor:
+def _to_tensor(values: Array, *, owned: bool) -> Tensor:
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused by name and place
-        return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
+        floats = np.ascontiguousarray(values, dtype=np.float32)
+    shared = np.may_share_memory(floats, values) and not (owned and floats.flags.writeable)
+    return torch.from_numpy(floats.copy() if shared else floats)
 
 
 def _check_targets(y: Any) -> Array:

@@ -1,7 +1,7 @@
 """From sequences of the user's own to batches: splits, targets, missing values and normalization."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from tasks.data.batches import BatchOrder, TensorBatches, padding_share
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
-from tasks.data.sequences.arrays import Array, Sequences, describe_places, hash_contents
+from tasks.data.sequences.arrays import POSITIONS_AT_ONCE, Array, Sequences, describe_places, hash_contents
 from tasks.data.splits import grouped_split, random_split, stratified_split
 from tasks.errors import UserError
 
@@ -84,7 +84,7 @@ class SequenceDataModule(InMemoryDataModule):
         if not self.learnt:
             train = sequences.x.select(rows["train"])
             self.learnt = {"class_names": list(names), "channels": train.values.shape[0], **_measure(train)}
-        x = self._prepare(sequences.x)
+        x = self._prepare(sequences.x, in_place=self.reads_anew)
         self.class_names, self.in_channels = tuple(names), x.values.shape[0]
         self.size = (int(x.lengths[rows["train"]].max()),)
         self.sample_names = sequences.names
@@ -121,18 +121,21 @@ class SequenceDataModule(InMemoryDataModule):
                 "missing: indicate fills them"
             )
 
-    def _prepare(self, x: RaggedSequences) -> RaggedSequences:
+    def _prepare(self, x: RaggedSequences, *, in_place: bool = False) -> RaggedSequences:
         if x.values.shape[0] != self.learnt["channels"]:
             raise UserError(f"x must have {self.learnt['channels']} channels, as in training, got {x.values.shape[0]}")
-        missing = x.values.isnan()
+        values = x.values if in_place or self.normalization == "none" else torch.empty_like(x.values)
         if self.normalization == "channel":
             mean, std = (torch.tensor(self.learnt[name], dtype=torch.float64)[:, None] for name in ("mean", "std"))
-            values = ((x.values - mean) / std).float()
+            for part, given in zip(
+                *(each.split(POSITIONS_AT_ONCE, dim=-1) for each in (values, x.values)), strict=True
+            ):
+                part.copy_((given - mean) / std)
         elif self.normalization == "sample":
-            values = torch.cat([_standardize(each) for each in x], dim=-1)
-        else:
-            values = x.values
+            for part, given in zip(RaggedSequences(values, x.lengths), x, strict=True):
+                part.copy_(_standardize(given))
         if self.missing == "indicate":
+            missing = values.isnan()
             values = torch.cat([values.masked_fill(missing, 0.0), missing.float()])
         return RaggedSequences(values, x.lengths)
 
@@ -190,6 +193,9 @@ class SequenceDataModule(InMemoryDataModule):
                 f"({len(self.shared)} such pairs)"
             )
 
+    reads_anew = False
+    """Whether each call of `read` returns sequences that nobody else holds: they are then normalized in place."""
+
     splits_are_published = False
     """Whether others made the splits: equal sequences in two splits are then counted, not refused."""
 
@@ -221,7 +227,8 @@ class SequenceDataModule(InMemoryDataModule):
                 len(train), batch_size=self.batch_size, seed=self.seed, lengths=train if self.bucket_by_length else None
             )
             described["padding"] = f"{100 * padding_share(order, train):.1f}% of a training epoch"
-        if missing := int(sequences.x.values.isnan().sum()):
+        # A sum of truths makes integers of all.
+        if missing := sum(int(part.isnan().sum()) for part in sequences.x.values.split(POSITIONS_AT_ONCE, dim=-1)):
             described["missing"] = f"{missing:,} values"
         if getattr(self, "shared", None):
             described["duplicates"] = f"{len(self.shared)} sequences lie in two splits"
@@ -253,10 +260,9 @@ def encode_targets(
         place = {name: number for number, name in enumerate(names)}
         return torch.tensor([place[text] for text in texts]), names
     if y.dtype.kind in "US":
-        try:
-            y = y.astype(np.float64)
-        except ValueError as error:
-            raise UserError(f"y must hold numbers with targets: {kind}, got {error.args[0].split(': ')[-1]}") from None
+        if texts := [text for text in map(str, y.flat) if not _is_number(text)]:
+            raise UserError(f"y must hold numbers with targets: {kind}, got {texts[0]!r}")
+        y = y.astype(np.float64)
     columns = torch.from_numpy(np.array(y, dtype=np.float32).reshape(len(y), -1))
     if not columns.isfinite().all():
         raise UserError(f"y must be finite, got {columns[~columns.isfinite()][0].item()}")
@@ -267,6 +273,14 @@ def encode_targets(
     return columns, class_names or [f"{kind_name}_{number}" for number in range(1, columns.shape[1] + 1)]
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _number_or_text(text: str) -> tuple[bool, float, str]:
     whole = text.lstrip("-").isdecimal()
     return not whole, int(text) if whole else 0, text
@@ -274,10 +288,31 @@ def _number_or_text(text: str) -> tuple[bool, float, str]:
 
 def _measure(x: RaggedSequences) -> dict[str, list[float]]:
     """Compute mean and standard deviation of each channel over all values that are there, in float64."""
-    values = torch.cat(list(x), dim=-1).double()
-    mean = values.nanmean(dim=-1, keepdim=True).nan_to_num()
-    std = (values - mean).square().nanmean(dim=-1).sqrt().nan_to_num()
+    count = x.values.new_zeros(len(x.values), 1, dtype=torch.float64)
+    total, squares = count.clone(), count.clone()
+    for part in _parts(x):
+        count += (~part.isnan()).sum(dim=-1, keepdim=True)
+        total += part.double().nansum(dim=-1, keepdim=True)
+    mean = (total / count).nan_to_num()
+    for part in _parts(x):
+        squares += (part.double() - mean).square().nansum(dim=-1, keepdim=True)
+    std = (squares / count).squeeze(-1).sqrt().nan_to_num()
     return {"mean": mean.squeeze(-1).tolist(), "std": torch.where(std > 0, std, 1.0).tolist()}
+
+
+def _parts(x: RaggedSequences) -> Iterator[Tensor]:
+    """Yield all values, some positions at a time; short sequences lie in one part."""
+    waiting: list[Tensor] = []
+    positions = 0
+    for each in x:
+        for part in each.split(POSITIONS_AT_ONCE, dim=-1):
+            if waiting and positions + part.shape[-1] > POSITIONS_AT_ONCE:
+                yield torch.cat(waiting, dim=-1)
+                waiting, positions = [], 0
+            waiting.append(part)
+            positions += part.shape[-1]
+    if waiting:
+        yield torch.cat(waiting, dim=-1)
 
 
 def _standardize(x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """NumPy files: `.npz` with named arrays, and `.npy` beside its targets."""
 
+import zlib
 from pathlib import Path
 from typing import NoReturn
 from zipfile import BadZipFile
@@ -32,9 +33,11 @@ def read_npz(path: Path) -> Sequences:
             arrays = {name: file[name] for name in file.files}
     except ValueError as error:
         _refuse_objects(path, error)
-    except (BadZipFile, EOFError) as error:
-        raise UserError(f"{path.name} must be a whole .npz file, got one that ends early or is no archive") from error
-    return make_sequences(arrays.pop("x"), **arrays)
+    except (BadZipFile, EOFError, zlib.error, NotImplementedError, OSError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+            raise
+        raise UserError(f"{path.name} must be a whole .npz file, got one that ends early or is damaged") from error
+    return make_sequences(arrays.pop("x"), **arrays, owned=True)
 
 
 def read_npy(path: Path) -> Sequences:
@@ -44,12 +47,13 @@ def read_npy(path: Path) -> Sequences:
     """
     beside = {name: path.with_name(f"{path.stem}_{name}.npy") for name in KEYS[1:]}
     arrays = {name: _load(file) for name, file in beside.items() if file.is_file()}
-    return make_sequences(_load(path), **arrays)
+    return make_sequences(_load(path), **arrays, owned=True)
 
 
 def _load(path: Path) -> Array:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Written pages are copies: the file stays as it is.
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except ValueError as error:
         _refuse_objects(path, error)
     except EOFError as error:

@@ -1,21 +1,25 @@
-"""CSV tables: long (a row a time step), wide (a row a sequence), an index of files, or a folder for each class."""
+"""Tables, CSV or Parquet: long (a row a time step), wide (a row a sequence), an index of files, or folders of files."""
 
 import csv
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from tasks.data.sequences.arrays import Array, Sequences, make_sequences
 from tasks.errors import UserError
+from tasks.series.formats.parquet import read_parquet
 from tasks.series.formats.text import parse_numbers, read_lines
 
 TARGET, SPLIT, GROUP = "target", "split", "group"
 DESCRIBING = (TARGET, SPLIT, GROUP)
 
+Rows = list[tuple[str, list[str]]]
+"""Cells, each row with its place in the file, such as `line 3`, for the messages."""
 
-def read_csv(path: Path, *, time_step: float | None = None) -> Sequences:
-    """Read a table; its header tells its kind.
+
+def read_table(path: Path, *, time_step: float | None = None) -> Sequences:
+    """Read a table, CSV or Parquet; the names of its columns tell its kind.
 
     With `id` and `time`, a row is a time step and every other column a channel. With `path`, a row names a file of one
     sequence, relative to the table. Otherwise a row is a sequence of one channel: `name` is optional, the other columns
@@ -29,11 +33,11 @@ def read_csv(path: Path, *, time_step: float | None = None) -> Sequences:
 
     Raises:
         UserError: If the header is missing, a cell is no number, or times are not in even steps; the message names the
-            line.
+            line or row.
     """
     if time_step is not None and not 0 < time_step < float("inf"):
         raise UserError(f"time_step must be positive and finite, got {time_step:g}")
-    header, rows = _read_table(path)
+    header, rows = read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     if "path" not in header and "id" in header and "time" in header:
         return _read_long(header, rows, time_step)
     if time_step is not None:
@@ -42,20 +46,23 @@ def read_csv(path: Path, *, time_step: float | None = None) -> Sequences:
 
 
 def read_folder(path: Path) -> Sequences:
-    """Read `<path>/<class>/<name>.csv`: a row is a time step, a column a channel; a header is optional."""
+    """Read `<path>/<class>/<name>.csv`: a row is a time step, a column a channel.
+
+    All files have the same header, or none has one.
+    """
     files = sorted(path.glob("*/*.csv"))
     if not files:
         raise UserError(f"path must hold folders of .csv files, one folder a class, got {path} without */*.csv")
     targets = [file.parent.name for file in files]
     names = [file.relative_to(path).as_posix() for file in files]
-    return make_sequences([_read_one(file, name) for file, name in zip(files, names, strict=True)],
-                          y=np.array(targets), names=names)  # fmt: skip
+    return make_sequences(_read_files(files, names), y=np.array(targets), names=names)
 
 
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header, and each row with its line number."""
+def _read_csv(path: Path) -> tuple[list[str], Rows]:
+    """Return the header, and each row with its line."""
     lines = read_lines(path)
-    rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if any(map(str.strip, row))]
+    numbered = enumerate(csv.reader(lines), start=1)
+    rows = [(f"line {number}", row) for number, row in numbered if any(map(str.strip, row))]
     if not rows:
         raise UserError(f"{path.name} must hold a header and rows, got an empty file")
     _, header = rows.pop(0)
@@ -68,39 +75,39 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise UserError(f"columns must have names of their own, got {twice[0]!r} twice")
     if not rows:
         raise UserError(f"{path.name} must hold rows, got a header alone")
-    for number, row in rows:
+    for place, row in rows:
         if len(row) != len(header):
-            raise UserError(f"line {number} must have {len(header)} cells, as the header, got {len(row)}")
+            raise UserError(f"{place} must have {len(header)} cells, as the header, got {len(row)}")
     return header, rows
 
 
-def _read_wide(header: list[str], rows: list[tuple[int, list[str]]]) -> Sequences:
-    places = [place for place, name in enumerate(header) if name not in ("name", *DESCRIBING)]
+def _read_wide(header: list[str], rows: Rows) -> Sequences:
+    columns = [column for column, name in enumerate(header) if name not in ("name", *DESCRIBING)]
     arrays = []
-    for number, row in rows:
-        values = parse_numbers([row[place] for place in places], number)
+    for place, row in rows:
+        values = parse_numbers([row[column] for column in columns], place)
         filled = np.flatnonzero(~np.isnan(values))
         if not filled.size:
-            raise UserError(f"line {number} must hold at least one value, got none")
+            raise UserError(f"{place} must hold at least one value, got none")
         arrays.append(values[: filled[-1] + 1])
     describing = {name: [row[header.index(name)].strip() for _, row in rows] for name in header if name in DESCRIBING}
     names = [row[header.index("name")].strip() for _, row in rows] if "name" in header else None
     return _label(arrays, describing, names)
 
 
-def _read_long(header: list[str], rows: list[tuple[int, list[str]]], time_step: float | None) -> Sequences:
-    channels = [place for place, name in enumerate(header) if name not in ("id", "time", *DESCRIBING)]
+def _read_long(header: list[str], rows: Rows, time_step: float | None) -> Sequences:
+    channels = [column for column, name in enumerate(header) if name not in ("id", "time", *DESCRIBING)]
     if not channels:
         raise UserError("a long table must have a column for each channel, got id and time alone")
-    by_id: dict[str, list[tuple[int, list[str]]]] = {}
-    for number, row in rows:
-        by_id.setdefault(row[header.index("id")].strip(), []).append((number, row))
+    by_id: dict[str, Rows] = {}
+    for place, row in rows:
+        by_id.setdefault(row[header.index("id")].strip(), []).append((place, row))
     arrays: list[Array] = []
     describing: dict[str, list[str]] = {name: [] for name in header if name in DESCRIBING}
     for name, members in by_id.items():
-        times = _read_times(name, [(number, row[header.index("time")].strip()) for number, row in members],
+        times = _read_times(name, [(place, row[header.index("time")].strip()) for place, row in members],
                             even=time_step is None)  # fmt: skip
-        steps = np.stack([parse_numbers([row[place] for place in channels], number) for number, row in members], 1)
+        steps = np.stack([parse_numbers([row[column] for column in channels], place) for place, row in members], 1)
         arrays.append(steps if time_step is None else _interpolate(times, steps, time_step))
         for column, values in describing.items():
             found = sorted({row[header.index(column)].strip() for _, row in members})
@@ -112,29 +119,54 @@ def _read_long(header: list[str], rows: list[tuple[int, list[str]]], time_step: 
     return _label(arrays, describing, list(by_id))
 
 
-def _read_index(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Sequences:
+def _read_index(path: Path, header: list[str], rows: Rows) -> Sequences:
     names = [row[header.index("path")].strip() for _, row in rows]
-    arrays = []
-    for (number, _), name in zip(rows, names, strict=True):
-        if not (file := path.parent / name).is_file():
-            raise UserError(f"line {number} must name a file, got {name!r} and there is no {file}")
-        arrays.append(_read_one(file, name))
-    return _label(arrays, {column: [row[header.index(column)].strip() for _, row in rows]
+    files = [path.parent / name for name in names]
+    for (place, _), name, file in zip(rows, names, files, strict=True):
+        if not file.is_file():
+            raise UserError(f"{place} must name a file, got {name!r} and there is no {file}")
+    return _label(_read_files(files, names), {column: [row[header.index(column)].strip() for _, row in rows]
                            for column in header if column in DESCRIBING}, names)  # fmt: skip
 
 
-def _read_one(path: Path, name: str) -> Array:
-    """Read one sequence `(C, L)`: a row a time step, a column a channel."""
-    rows = [(number, row) for number, row in enumerate(csv.reader(read_lines(path)), start=1) if row]
+def _read_files(files: list[Path], names: list[str]) -> list[Array]:
+    """Read one sequence a file; another header would mean other channels, or that a first value is no number."""
+    arrays: list[Array] = []
+    first = ""
+    for file, name in zip(files, names, strict=True):
+        array, header = _read_one(file, name)
+        if not arrays:
+            first = header
+        if header != first:
+            raise UserError(
+                f"{name} must begin as {names[0]}, with {_describe_header(first)}, got {_describe_header(header)}"
+            )
+        arrays.append(array)
+    return arrays
+
+
+def _describe_header(header: str) -> str:
+    return f"the header {header[:40]!r}" if header else "no header"
+
+
+def _read_one(path: Path, name: str) -> tuple[Array, str]:
+    """Read one sequence `(C, L)`, a row a time step and a column a channel; and its header, empty if it has none."""
+    rows = [(f"line {number}", row) for number, row in enumerate(csv.reader(read_lines(path)), start=1)]
+    while rows and not rows[-1][1]:
+        del rows[-1]
+    # In a file of one channel it would be a missing value, and leaving it out would move all that follows.
+    if blank := [place for place, row in rows if not row]:
+        raise UserError(f"{name}, {blank[0]}, must hold the values of a time step, got an empty line")
+    header = ""
     if rows and not any(_is_number(cell) or not cell.strip() for cell in rows[0][1]):
-        del rows[0]
+        header = ",".join(cell.strip() for cell in rows.pop(0)[1])
     if not rows:
         raise UserError(f"{name} must hold at least one time step, got none")
-    for number, row in rows:
+    for place, row in rows:
         if len(row) != len(rows[0][1]):
-            raise UserError(f"{name}, line {number}, must have {len(rows[0][1])} cells, as the first, got {len(row)}")
+            raise UserError(f"{name}, {place}, must have {len(rows[0][1])} cells, as the first, got {len(row)}")
     try:
-        return np.stack([parse_numbers(row, number) for number, row in rows], axis=1)
+        return np.stack([parse_numbers(row, place) for place, row in rows], axis=1), header
     except UserError as error:
         raise UserError(f"{name}, {error}") from error
 
@@ -150,11 +182,11 @@ def _label(arrays: list[Array], describing: dict[str, list[str]], names: list[st
     )
 
 
-def _read_times(name: str, times: list[tuple[int, str]], *, even: bool) -> Array:
-    values = np.array([_parse_time(text, number) for number, text in times])
+def _read_times(name: str, times: list[tuple[str, str]], *, even: bool) -> Array:
+    values = np.array([_parse_time(text, place) for place, text in times])
     if (strange := np.flatnonzero(~np.isfinite(values))).size:
-        number, text = times[strange[0]]
-        raise UserError(f"line {number} must hold a number or an ISO date as time, got {text!r}")
+        place, text = times[strange[0]]
+        raise UserError(f"{place} must hold a number or an ISO date as time, got {text!r}")
     steps = np.diff(values)
     if (backwards := np.flatnonzero(steps <= 0)).size:
         raise UserError(
@@ -163,7 +195,7 @@ def _read_times(name: str, times: list[tuple[int, str]], *, even: bool) -> Array
     if even and steps.size and (uneven := np.flatnonzero(np.abs(steps - steps[0]) > 1e-3 * steps[0])).size:
         raise UserError(
             f"times must rise by equal steps, got a step of {steps[uneven[0]]:g} after {steps[0]:g} for {name!r} at "
-            f"line {times[uneven[0] + 1][0]}: data.time_step interpolates at even times"
+            f"{times[uneven[0] + 1][0]}: data.time_step interpolates at even times"
         )
     return values
 
@@ -176,14 +208,16 @@ def _interpolate(times: Array, values: Array, time_step: float) -> Array:
     return np.stack([np.interp(even, times, channel) for channel in values])
 
 
-def _parse_time(text: str, line: int) -> float:
+def _parse_time(text: str, place: str) -> float:
     try:
         return float(text)
     except ValueError:
         try:
-            return datetime.fromisoformat(text).timestamp()
+            time = datetime.fromisoformat(text)
         except ValueError:
-            raise UserError(f"line {line} must hold a number or an ISO date as time, got {text[:40]!r}") from None
+            raise UserError(f"{place} must hold a number or an ISO date as time, got {text[:40]!r}") from None
+        # As UTC: by the clock of the machine, days of 23 hours would be uneven steps.
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _is_number(text: str) -> bool:

@@ -23,8 +23,8 @@ def read_lines(path: Path) -> list[str]:
         ) from error
 
 
-def parse_numbers(words: Sequence[str], line: int, *, missing: str = "") -> Array:
-    """Turn words into numbers; the word `missing` and `NaN` become NaN.
+def parse_numbers(words: Sequence[str], place: str, *, missing: str = "") -> Array:
+    """Turn the words of a place, such as `line 3`, into numbers; the word `missing` and `NaN` become NaN.
 
     Raises:
         UserError: If a word is no number.
@@ -32,9 +32,9 @@ def parse_numbers(words: Sequence[str], line: int, *, missing: str = "") -> Arra
     try:
         return np.array([np.nan if word.strip() == missing else float(word) for word in words], dtype=np.float64)
     except ValueError:
-        for place, word in enumerate(words, start=1):
+        for number, word in enumerate(words, start=1):
             try:
                 np.nan if word.strip() == missing else float(word)
             except ValueError:
-                raise UserError(f"line {line} must hold numbers, got {word.strip()[:40]!r} as value {place}") from None
+                raise UserError(f"{place} must hold numbers, got {word.strip()[:40]!r} as value {number}") from None
         raise

@@ -47,7 +47,7 @@ def read_ts(path: Path) -> Sequences:
         label = label.strip()
         if labels is not None and label not in labels:
             raise UserError(f"line {number} must end with a label of @classLabel, got {label[:40]!r}")
-        rows = [parse_numbers(channel.split(","), number, missing=MISSING) for channel in channels]
+        rows = [parse_numbers(channel.split(","), f"line {number}", missing=MISSING) for channel in channels]
         if len({len(row) for row in rows}) > 1:
             found = " and ".join(str(count) for count in sorted({len(row) for row in rows}))
             raise UserError(f"line {number} must have as many values in each channel, got {found}")
@@ -59,7 +59,7 @@ def read_ts(path: Path) -> Sequences:
         targets.append(label)
     if not labelled:
         return make_sequences(arrays)
-    return make_sequences(arrays, y=parse_numbers(targets, 0) if real else np.array(targets))
+    return make_sequences(arrays, y=parse_numbers(targets, "the column of targets") if real else np.array(targets))
 
 
 def read_label_first(path: Path) -> Sequences:
@@ -72,7 +72,7 @@ def read_label_first(path: Path) -> Sequences:
         if not line.strip():
             continue
         label, *words = line.split()
-        values = parse_numbers(words, number, missing=MISSING)
+        values = parse_numbers(words, f"line {number}", missing=MISSING)
         filled = np.flatnonzero(~np.isnan(values))
         if not filled.size:
             raise UserError(f"line {number} must hold a label and at least one value, got none")

@@ -1,4 +1,5 @@
 import re
+import time
 
 import numpy as np
 import pytest
@@ -134,6 +135,18 @@ def test_a_long_table_has_a_row_a_time_step(tmp_path):
     assert told.x[1].tolist() == [[5, 7], [6, 8]] and told.x[0][0].tolist() == [1, 3] and told.x[0][1].isnan()[1]
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be set")
+def test_days_are_even_steps_where_clocks_are_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        text = "id,time,a\np,2020-03-28,1\np,2020-03-29,2\np,2020-03-30,3\n"
+        assert plain(read_sequences(written(tmp_path / "my.csv", text))) == [[[1, 2, 3]]]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_wide_table_has_a_row_a_sequence(tmp_path):
     told = read_sequences(written(tmp_path / "my.csv", "name,target,t0,t1,t2\r\np,up,1,,3\r\nq,down,4,5,\r\n"))
     assert [x.shape for x in told.x] == [(1, 3), (1, 2)] and told.names == ("p", "q")
@@ -141,7 +154,7 @@ def test_a_wide_table_has_a_row_a_sequence(tmp_path):
 
 
 def test_an_index_names_files_and_a_folder_names_classes(tmp_path):
-    for name, text in {"up/a.csv": "c1,c2\n1,2\n3,4\n", "down/b.csv": "5,6\n"}.items():
+    for name, text in {"up/a.csv": "c1,c2\n1,2\n3,4\n", "down/b.csv": "c1, c2\n5,6\n\n"}.items():
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(text)
     told = read_sequences(tmp_path)
@@ -194,18 +207,25 @@ def test_text_of_another_encoding_is_refused(tmp_path, name):
 def test_a_file_of_an_index_is_named_in_its_error(tmp_path):
     written(tmp_path / "a.csv", "1,2\n3\n")
     written(tmp_path / "b.csv", "1,2\nx,4\n")
-    for name, fault in {
+    written(tmp_path / "c.csv", "1\n\n3\n")
+    written(tmp_path / "d.csv", "a,b\n1,2\n")
+    written(tmp_path / "e.csv", "b,a\n1,2\n")
+    written(tmp_path / "f.csv", "1,2\n")
+    for names, fault in {
         "a": "a.csv, line 2, must have 2 cells",
         "b": "b.csv, line 2 must hold numbers, got 'x'",
+        "c": "c.csv, line 2, must hold the values of a time step, got an empty line",
+        "de": "e.csv must begin as d.csv, with the header 'a,b', got the header 'b,a'",
+        "fd": "d.csv must begin as f.csv, with no header, got the header 'a,b'",
     }.items():
         with pytest.raises(UserError, match=re.escape(fault)):
-            read_sequences(written(tmp_path / "index.csv", f"path,target\n{name}.csv,x\n"))
+            read_sequences(written(tmp_path / "index.csv", "path,target\n" + "".join(f"{n}.csv,x\n" for n in names)))
 
 
 def test_what_is_no_file_of_sequences_is_refused(tmp_path):
     for path, fault in {
         tmp_path / "none.npz": "path must lead to a file or a folder, got ",
-        written(tmp_path / "my.xls", "x"): "path must end with one of .npz, .npy, .ts, .txt, .tsv, .csv, got my.xls",
+        written(tmp_path / "my.xls", "x"): "path must end with one of .npz, .npy, .ts, .txt, .tsv, .csv, .parquet, got",
         tmp_path: "path must hold folders of .csv files, one folder a class, got ",
     }.items():
         with pytest.raises(UserError, match=re.escape(fault)):

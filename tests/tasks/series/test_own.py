@@ -1,6 +1,9 @@
 import csv
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +148,33 @@ def test_data_that_cannot_be_trained_on_are_one_line_and_leave_nothing_behind(tm
     answer = hyperseq("fit", "--config", OWN, *words)
     assert answer.code == 1 and answer.err.startswith(f"hyperseq: error: {fault}") and answer.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from tasks.series.own import OwnSequences
+
+def peak():
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
+
+before = peak()
+OwnSequences(path=sys.argv[1]).setup()
+print(peak() - before)
+"""
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the peak of memory is told by Linux")
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+def test_a_large_file_is_held_once_from_reading_to_normalized_splits(tmp_path, kind):
+    path, x = tmp_path / f"my.{kind}", np.random.default_rng(0).normal(size=(20, 1, 2_000_000)).astype(np.float32)
+    y = np.arange(20) % 2
+    if kind == "npz":
+        np.savez(path, x=x, y=y)
+    else:
+        np.save(path, x)
+        np.save(tmp_path / "my_y.npy", y)
+    done = subprocess.run([sys.executable, "-c", MEMORY, path], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) < 1.6 * x.nbytes

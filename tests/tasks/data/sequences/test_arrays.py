@@ -76,3 +76,12 @@ def test_equal_contents_and_no_others_have_one_hash():
 def test_arrays_that_do_not_fit_are_refused(arguments, fault):
     with pytest.raises(UserError, match=re.escape(fault)):
         make_sequences(**arguments)
+
+
+def test_arrays_are_copied_unless_nobody_else_holds_them():
+    x = np.zeros((2, 1, 3), dtype=np.float32)
+    assert not np.shares_memory(make_sequences(x).x.values.numpy(), x)
+    assert np.shares_memory(make_sequences(x, owned=True).x.values.numpy(), x)
+    assert not np.shares_memory(make_sequences([x[0]]).x.values.numpy(), x)
+    x.flags.writeable = False
+    assert not np.shares_memory(make_sequences(x, owned=True).x.values.numpy(), x)

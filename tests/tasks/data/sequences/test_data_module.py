@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tasks.data.data_module import check_data_module
+from tasks.data.sequences import data_module
 from tasks.data.sequences.arrays import make_sequences
 from tasks.data.sequences.data_module import SequenceDataModule, encode_targets
 from tasks.errors import UserError
@@ -123,6 +124,22 @@ def test_channels_are_normalized_by_the_training_split_alone():
             assert np.allclose(x, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalization", ["channel", "sample", "none"])
+@pytest.mark.parametrize("reads_anew", [False, True])
+def test_long_data_are_normalized_in_parts_and_in_place_only_where_nobody_else_holds_them(
+    monkeypatch, normalization, reads_anew
+):
+    whole, parts = Given(normalization=normalization), Given(normalization=normalization)
+    whole.setup()
+    given = parts.sequences.x.values.clone()
+    monkeypatch.setattr(data_module, "POSITIONS_AT_ONCE", 7)
+    monkeypatch.setattr(Given, "reads_anew", reads_anew)
+    parts.setup()
+    for ours, theirs in zip(parts.splits["train"].x, whole.splits["train"].x, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert parts.sequences.x.values.equal(given) == (normalization == "none" or not reads_anew)
+
+
 def test_each_sequence_may_be_normalized_alone_and_a_constant_channel_becomes_zero():
     x = [*X[:-1], np.stack([np.full(5, 7.0), np.arange(5.0)])]
     data = Given(x, normalization="sample")
@@ -205,7 +222,7 @@ def test_numbers_and_labels_become_columns():
         ([np.nan, 1.0], "classes", "y must be classes with targets: classes, got nan"),
         (["a", " "], "classes", "y must name a class for each sequence, got an empty text at sequence 1"),
         ([[0, 1], [1, 0]], "classes", "y must be (N,) with targets: classes, got (2, 2)"),
-        (["1", "x"], "numbers", "y must hold numbers with targets: numbers, got"),
+        (["1", "x"], "numbers", "y must hold numbers with targets: numbers, got 'x'"),
         ([1.0, np.inf], "numbers", "y must be finite, got inf"),
         ([[0, 2]], "labels", "y must hold 0 and 1 with targets: labels, got 2"),
     ],
