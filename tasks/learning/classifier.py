@@ -8,14 +8,14 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hyperseq.losses import slow_neural_loss
 from hyperseq.nn import synchronize_statistics
 from hyperseq.optim import param_groups
-from tasks.data.batches import Batch
+from tasks.data.batches import Batch, find_process
 from tasks.errors import UserError
 from tasks.learning.backbone import (
     HasHyperKernels,
@@ -167,7 +167,7 @@ class Classifier(LightningModule):
         Raises:
             UserError: If the data module does not count its classes.
         """
-        if self.trainer.world_size > 1:
+        if find_process()[1] > 1:
             # Together the processes have the batches of one process, and the statistics of these.
             synchronize_statistics(self)
         if self.class_weights is None:
@@ -188,18 +188,15 @@ class Classifier(LightningModule):
         """
         hyper_kernels = self.backbone.hyper_kernels(input_size(batch["x"])) if self.has_hyper_kernels else None
         outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=hyper_kernels)
-        sample_loss = loss = self.train_loss(outputs, batch["y"])
+        # The mean over processes of what is weighted by their shares of a batch is that of the joint batch.
+        share, num_samples = self._share_batch(len(outputs))
+        loss = share * self.train_loss(outputs, batch["y"])
         means: dict[str, Tensor] = {}
         # One block has no other block to be compared with.
         if hyper_kernels and len(hyper_kernels) > 1:
             means["train/slow_neural_loss"] = slow_neural_loss(hyper_kernels)
             loss = loss + self.slow_neural_loss_weight * means["train/slow_neural_loss"]
-        several = self.trainer.world_size > 1
-        is_finite = bool(loss.isfinite())
-        if several:
-            # All processes end: one that went on would wait for the others.
-            is_finite = self.trainer.strategy.reduce_boolean_decision(is_finite)
-        if not is_finite:
+        if not self._are_finite(loss):
             remedy = f"a lower lr than {self.lr} or a smaller trainer.gradient_clip_val may help"
             if not batch["x"].isfinite().all():
                 remedy = "x of this batch holds NaN or infinity"
@@ -208,16 +205,28 @@ class Classifier(LightningModule):
                 f"{whose} is {loss.item()} at step {self.global_step + 1} (epoch {self.current_epoch + 1}); {remedy}"
             )
         metrics = self.head.metrics(outputs.detach().float(), batch["y"])
-        means |= {f"train/{name}": value for name, value in metrics.items() if name != "score"} | {"train/loss": loss}
+        means |= {f"train/{name}": share * value for name, value in metrics.items() if name != "score"}
+        means["train/loss"] = loss
         # The epoch log writes one row an epoch, from the means; Lightning's own loggers would write several.
-        self.log_dict(means, on_step=False, on_epoch=True, batch_size=len(outputs), logger=False, sync_dist=several)
-        # The mean over processes of gradients weighted in this way is the gradient of the joint batch.
-        return loss + (self._share_of_batch(len(outputs)) - 1) * sample_loss if several else loss
+        several = num_samples > len(outputs)
+        self.log_dict(means, on_step=False, on_epoch=True, batch_size=num_samples, logger=False, sync_dist=several)
+        return loss
 
-    def _share_of_batch(self, num_samples: int) -> Tensor:
-        """Return the samples of this process, divided by the mean over all processes."""
-        count = torch.tensor(float(num_samples), device=self.device)
-        return count / self.trainer.strategy.reduce(count.clone(), reduce_op="mean")
+    def _share_batch(self, num_samples: int) -> tuple[float, int]:
+        """Return the samples of this process relative to the mean over all processes, and those of all."""
+        _, num_processes = find_process()
+        if num_processes == 1:
+            return 1.0, num_samples
+        count = torch.tensor(num_samples, device=self.device)
+        distributed.all_reduce(count)
+        return num_processes * num_samples / int(count), int(count)
+
+    def _are_finite(self, loss: Tensor) -> bool:
+        """Return whether the loss is finite in all processes: one that went on alone would wait for the others."""
+        is_finite = loss.isfinite().all().to(torch.int32)
+        if find_process()[1] > 1:
+            distributed.all_reduce(is_finite, op=distributed.ReduceOp.MIN)
+        return bool(is_finite)
 
     def evaluation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the outputs for one batch; a compiled network runs uncompiled, as its program is that of training."""
@@ -243,7 +252,7 @@ class Classifier(LightningModule):
             raise UserError(f"{type(self.head).__name__}.metrics must hold score, got {', '.join(metrics)}")
         check_columns(self.head, table.outputs)
         # All processes know the same value.
-        several = self.trainer.world_size > 1
+        several = find_process()[1] > 1
         self.log_dict({f"val/{name}": float(value) for name, value in metrics.items()}, logger=False, sync_dist=several)
 
     def join_predictions(self) -> Predictions:

@@ -10,8 +10,8 @@ BEGIN, END = "<!-- results: written by hyperseq publish -->", "<!-- end of resul
 COLUMNS = ("task", "config", "parameters", "test", "n", "seeds", "seconds", "device", "commit")
 NOTE = (
     "Mean and standard deviation over the seeds, on the n samples of the test split; the epoch was chosen on the\n"
-    "validation split. Seconds are those of one training. Every seed that was run is named; each has a file in\n"
-    "[results](results)."
+    "validation split, or is the last one where a config has none. Seconds are those of one training. Every seed that\n"
+    "was run is named; each has a file in [results](results)."
 )
 
 
