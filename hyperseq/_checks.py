@@ -52,13 +52,13 @@ def is_finite(value: object) -> bool:
 def check_positive(value: float, *, name: str) -> None:
     """Refuse what is not a finite number above 0."""
     if not is_finite(value) or not value > 0:
-        raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
+        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 
 def check_at_least_zero(value: float, *, name: str) -> None:
     """Refuse what is not a finite number of at least 0."""
     if not is_finite(value) or not value >= 0:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
+        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
 
 
 def check_fraction(value: float, *, name: str) -> None:

@@ -87,14 +87,18 @@ def version() -> str:
 def _train(words: list[str]) -> None:
     # Imported here: the other verbs, help and the note on what is missing answer at once, and without Lightning.
     from hyperseq.allocator import keep_freed_memory
-    from tasks.shipped import resolve_config_names
+    from tasks.shipped import find_configs, resolve_config_names
     from tasks.training.trainer_cli import FAILURES, TrainingCLI, is_own_check
     from tasks.training.warning_filters import quiet
 
-    words = ["--help" if word == "--help-all" else word for word in resolve_config_names(words)]
-    if len(words) > 1 and not words[1].startswith("-") and words[1].endswith((".yaml", ".yml")):
+    if len(words) > 1 and words[1][:1] != "-" and (words[1].endswith((".yaml", ".yml")) or words[1] in find_configs()):
         _say_error(f"--config must stand before a config, got {words[1]!r}: hyperseq {words[0]} --config {words[1]}")
         raise SystemExit(2)
+    try:
+        words = ["--help" if word == "--help-all" else word for word in resolve_config_names(words)]
+    except UserError as error:
+        _say_error(error)
+        raise SystemExit(2) from error
     keep_freed_memory()
     with quiet():
         try:

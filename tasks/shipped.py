@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from tasks.data.data_set import find_data_sets
+from tasks.errors import UserError
 
 LEFT_OUT = {"root", "batch_size", "split_seed", "num_workers"}
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -33,6 +35,9 @@ def resolve_config_names(words: list[str]) -> list[str]:
     """Replace run folders and names of shipped configs behind `--config` by paths; a file of that name comes first.
 
     `configs/series/own.yaml`, as documents write it, is `series/own` outside the clone.
+
+    Raises:
+        UserError: If there is neither.
     """
     configs, resolved = find_configs(), list(words)
 
@@ -40,7 +45,15 @@ def resolve_config_names(words: list[str]) -> list[str]:
         of_run = Path(name, "config.yaml")
         if name and of_run.is_file():
             return of_run
-        return name if Path(name).exists() else configs.get(name.removeprefix("configs/").removesuffix(".yaml"), name)
+        if not name or Path(name).exists():
+            return name
+        shipped = name.removeprefix("configs/").removesuffix(".yaml")
+        if shipped not in configs:
+            nearest = get_close_matches(shipped, configs, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else "hyperseq list names the shipped ones"
+            wanted = "a file, a run folder or the name of a shipped config"
+            raise UserError(f"config must be {wanted}, got {name!r}; {hint}")
+        return configs[shipped]
 
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")

@@ -244,9 +244,9 @@ def test_a_gradient_that_is_not_finite_is_not_hidden(optimizer, value):
 @pytest.mark.parametrize(
     ("optimizer", "group", "message"),
     [
-        (Kar2, {"lr": -0.1}, "lr must be at least 0 and finite, got -0.1"),
-        (Kar3, {"lr": float("nan")}, "lr must be at least 0 and finite, got nan"),
-        (Kar3, {"lr": "1e-3"}, "lr must be at least 0 and finite, got '1e-3'"),
+        (Kar2, {"lr": -0.1}, "lr must be a finite number of at least 0, got -0.1"),
+        (Kar3, {"lr": float("nan")}, "lr must be a finite number of at least 0, got nan"),
+        (Kar3, {"lr": "1e-3"}, "lr must be a finite number of at least 0, got '1e-3'"),
         (Kar2, {"beta": 1.0}, "beta must lie in 0..1, 1 excluded, got 1.0"),
         (Kar3, {"betas": (0.5, -0.1)}, "betas must lie in 0..1, 1 excluded, got -0.1"),
     ],
@@ -259,5 +259,5 @@ def test_options_of_a_group_are_checked(optimizer, group, message):
 @pytest.mark.parametrize("option", ["lr", "weight_decay", "slow_lr"])
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), "0"])
 def test_rates_and_decay_of_parameter_groups_are_checked(option, value):
-    with pytest.raises(ValueError, match=f"^{option} must be at least 0 and finite, got {value!r}"):
+    with pytest.raises(ValueError, match=f"^{option} must be a finite number of at least 0, got {value!r}"):
         param_groups(nn.Linear(1, 1), **{"lr": 0.1, option: value})

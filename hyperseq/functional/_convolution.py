@@ -10,7 +10,13 @@ from torch.nn.functional import pad
 
 from hyperseq._axes import crop, spatial_axes, spatial_size
 from hyperseq.functional._matrix_convolution import convolve_by_matrices
-from hyperseq.functional._numerics import at_least_float32, is_exported_to_onnx, is_transformed, refuse_forward_mode
+from hyperseq.functional._numerics import (
+    at_least_float32,
+    is_exported_to_onnx,
+    is_transformed,
+    refuse_forward_mode,
+    without_autocast,
+)
 from hyperseq.functional._sliding_window import convolve_groups
 from hyperseq.functional.padding import Padding, mask_padding
 
@@ -66,7 +72,7 @@ def convolve_in_blocks(kernel: Tensor, signals: Sequence[Tensor], *, block: int 
         sums = [convolve_groups(at_least_float32(x), newest_last.expand(x.shape), [size - 1], [0]) for x in signals]
         return [total.view_as(x).to(x.dtype) for total, x in zip(sums, signals, strict=True)]
     count = (size + block - 1) // block
-    with torch.autocast(kernel.device.type, enabled=False):
+    with without_autocast(kernel.device):
         # (B, C, block, signal and column): all signals pass the same matrices
         wide = torch.stack([at_least_float32(x) for x in signals], dim=2)
         columns = pad(wide, (0, count * block - size)).reshape(*wide.shape[:-1], count, block).movedim(-1, 2)
@@ -132,7 +138,7 @@ def _multiply_spectra(
     """
     # bfloat16 has no FFT, float16 has powers of two alone, and both have too few digits for a long sum
     wide, *wide_signals = [at_least_float32(x) for x in (kernel, *signals)]
-    with torch.autocast(kernel.device.type, enabled=False):
+    with without_autocast(kernel.device):
         if is_transformed():
             fft_size = _fft_size(min_size, round_up)
             spectrum = _transform(wide, fft_size)

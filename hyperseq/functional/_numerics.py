@@ -1,5 +1,7 @@
 """The types that sums run in, and the form of a function that every transform of torch can differentiate."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -8,6 +10,11 @@ from torch.autograd import forward_ad
 def at_least_float32(x: Tensor) -> Tensor:
     """Convert float16 and bfloat16 to float32, for sums over long axes and for transforms; return others unchanged."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Compute in the types of the tensors, whatever `torch.autocast` asks for; the meta device has no autocast."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def is_transformed() -> bool:
@@ -34,8 +41,8 @@ def refuse_forward_mode(what: str) -> None:
 
 
 def has_values(x: Tensor) -> bool:
-    """Say whether the values of ``x`` can be read: not in compiled code, nor where `torch.vmap` maps over ``x``."""
-    return not torch.compiler.is_compiling() and not is_mapped(x)
+    """Say whether the values of ``x`` can be read: not in compiled code, under `torch.vmap`, or on the meta device."""
+    return not torch.compiler.is_compiling() and not is_mapped(x) and not x.is_meta
 
 
 def is_mapped(x: Tensor) -> bool:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from hyperseq._axes import over_space
 from hyperseq._checks import check_activations, check_causal, check_same_batch, check_same_size, check_shape
-from hyperseq.functional._numerics import at_least_float32
+from hyperseq.functional._numerics import at_least_float32, without_autocast
 from hyperseq.functional.padding import Padding, as_padding, mask_padding
 from hyperseq.functional.pooling import cumulative_mean, spatial_mean
 
@@ -113,7 +113,7 @@ def weigh_by_both_scores(
         product = channel_score * spatial_score
     else:
         # An outer product. As a matrix product, its gradients need no tensor of the full size.
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             product = torch.matmul(channel_score.flatten(2), spatial_score.flatten(2).to(channel_score.dtype))
     score = torch.sigmoid(product.reshape(x.shape))
     return x * score.to(x.dtype)

@@ -108,7 +108,7 @@ def _mix_both(x: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
 
 def _product_type(x: Tensor) -> torch.dtype:
     """Return the type in which a matrix product takes x: that of autocast, which float64 does not follow."""
-    if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
         return torch.get_autocast_dtype(x.device.type)
     return x.dtype
 

@@ -21,7 +21,7 @@ def channels_first(x: Tensor, channels: int, *, num_spatial_dims: int = 1, trans
     axes = _AXES.get(num_spatial_dims, f"{num_spatial_dims} spatial axes")
     layout, axis = (f"(batch, channels, {axes})", 1) if transposed else (f"(batch, {axes}, channels)", -1)
     if x.dim() != 2 + num_spatial_dims or 0 in x.shape or x.shape[axis] != channels:
-        raise ValueError(f"x must be {layout} with {channels} channels, got shape {tuple(x.shape)}")
+        raise ValueError(f"x must be {layout} with {channels} channels, and not empty, got shape {tuple(x.shape)}")
     check_floating(x, name="x")
     return x if transposed else x.movedim(-1, 1)
 

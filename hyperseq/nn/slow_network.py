@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hyperseq._axes import spatial_size
 from hyperseq._checks import as_size, check_activations, check_count, check_positive
 from hyperseq.functional import coordinate_grid, mix_channels
+from hyperseq.functional._numerics import without_autocast
 from hyperseq.nn._precision import AtLeastFloat32, wide_default
 from hyperseq.nn.channel_mixing import ChannelMixing
 
@@ -125,7 +126,7 @@ class SlowNetwork(AtLeastFloat32):
         self._check_digits()
         # The network is small: run all of it in the type of its frequencies.
         dtype, device = self.frequencies.dtype, self.frequencies.device
-        with torch.autocast(device.type, enabled=False):
+        with without_autocast(device):
             grid = coordinate_grid(size, extent=self.size, rate=rate, start=start, dtype=dtype, device=device)[None]
             hidden, *filters = self._filters(grid)
             for sine, mixing in zip(filters, self.mixings, strict=True):

@@ -126,5 +126,5 @@ def test_statistics_refuse_another_rank_and_eps():
         stream_mean(torch.zeros(2, 3), MeanState())
     with pytest.raises(ValueError, match="^x must be .* 1 spatial axes, got shape"):
         stream_standardize(torch.zeros(2, 3), MomentState())
-    with pytest.raises(ValueError, match="^eps must be above 0 and finite, got 0"):
+    with pytest.raises(ValueError, match="^eps must be a finite number above 0, got 0"):
         stream_standardize(torch.zeros(2, 3, 1), MomentState(), eps=0)

@@ -356,3 +356,11 @@ def test_an_empty_axis_is_refused(name):
     inputs = [torch.zeros(3, 4, *layer.size)[..., :0] for _ in range(layer.num_inputs)]
     with pytest.raises(ValueError, match=r"^(x|context|values) must .*, got .*0\)"):
         layer.make(dtype=torch.float32)(*inputs)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_meta_device_knows_the_shape(name):
+    layer = LAYERS[name]
+    inputs = [x.detach() for x in layer.inputs(3)]
+    found = layer.make().to("meta")(*[x.to("meta") for x in inputs])
+    assert found.is_meta and found.shape == layer.make()(*inputs).shape

@@ -56,9 +56,9 @@ def test_slow_networks_are_marked_and_do_not_decay():
 @pytest.mark.parametrize(
     ("rank", "shape", "options", "message"),
     [
-        ("sequence", (2, 4, 7), {}, r"x must be \(batch, length, channels\) with 4 channels, got shape \(2, 4, 7\)"),
-        ("image", (2, 3, 4), {}, r"x must be \(batch, height, width, channels\) with 4 channels, got shape .*"),
-        ("volume", (2, 4), {}, r"x must be \(batch, 3 spatial axes, channels\) with 4 channels, got shape .*"),
+        ("sequence", (2, 4, 7), {}, r"x must be \(batch, length, channels\) with 4 channels, and not empty, got .*"),
+        ("image", (2, 3, 4), {}, r"x must be \(batch, height, width, channels\) with 4 channels, and not empty, .*"),
+        ("volume", (2, 4), {}, r"x must be \(batch, 3 spatial axes, channels\) with 4 channels, and not empty, .*"),
         (
             "image",
             (2, 3, 5, 4),

@@ -188,7 +188,7 @@ LEFT_PADDED = torch.tensor([[False, True, True, True]] * 2)
     ("x", "options", "message"),
     [
         (PACKED, {}, r"x must be a torch.Tensor \(.*pad_packed_sequence unpacks\), got PackedSequence"),
-        (X.mT, {}, r"x must be \(batch, length, channels\) with 3 channels, got shape \(2, 3, 4\)"),
+        (X.mT, {}, r"x must be \(batch, length, channels\) with 3 channels, and not empty, got shape \(2, 3, 4\)"),
         (X, {"mask": torch.ones(2, 4)}, r"mask must be booleans of shape \(2, 4\).*, got torch.float32 of shape .*"),
         (
             X,

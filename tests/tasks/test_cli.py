@@ -559,9 +559,20 @@ def test_every_key_of_the_short_help_is_an_option_and_the_long_help_has_all():
         assert f"--{group} " in everything.out or f"--{group}.help" in everything.out or f"[--{group}" in everything.out
 
 
-def test_a_config_without_its_flag_is_told_where_it_belongs():
-    answer = hyperseq("fit", "cfg.yaml")
-    wanted = "--config must stand before a config, got 'cfg.yaml': hyperseq fit --config cfg.yaml"
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("images/digit", "did you mean images/digits?"), ("nowhere.yaml", "hyperseq list names the shipped ones")],
+)
+def test_a_config_that_is_not_there_is_named_with_the_nearest_one(name, hint):
+    answer = hyperseq("fit", "--config", name)
+    wanted = f"config must be a file, a run folder or the name of a shipped config, got {name!r}; {hint}"
+    assert (answer.code, one_line(answer)) == (2, f"hyperseq: error: {wanted}")
+
+
+@pytest.mark.parametrize("config", ["cfg.yaml", "images/digits"])
+def test_a_config_without_its_flag_is_told_where_it_belongs(config):
+    answer = hyperseq("fit", config)
+    wanted = f"--config must stand before a config, got {config!r}: hyperseq fit --config {config}"
     assert (answer.code, one_line(answer)) == (2, f"hyperseq: error: {wanted}")
 
 
