@@ -294,6 +294,9 @@ def _bench(words: list[str]) -> None:
     parser.add_argument("--tasks", required=True, metavar="TASK,...", help="names of configs, such as listops,image")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED", help="(0)")
     parser.add_argument("--budget", choices=BUDGETS, default="full", help="small: cut short, not the setting (full)")
+    parser.add_argument(
+        "--over", nargs="+", metavar="OPTION VALUE", help="one run for each value, averaged: data.test_fold 1 2 3 4 5"
+    )
     parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the tables (ROOT/GROUP-BUDGET)")
     parser.add_argument(
@@ -322,6 +325,7 @@ def _bench(words: list[str]) -> None:
             budget=budget,
             root=options.root,
             options=words[cut + 1 :],
+            over=(options.over[0].removeprefix("--"), options.over[1:]) if options.over else None,
         )
     except UserError as error:
         _say_error(error)

@@ -1,5 +1,6 @@
 """The verb `bench`: every task with every seed, once, by however many processes call it on one folder."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ def choose_jobs(
     root: Path,
     options: Sequence[str] = (),
     command: str = "tasks.cli",
+    over: tuple[str, Sequence[str]] | None = None,
 ) -> list[Job]:
     """Return the runs of a benchmark, each with its folder.
 
@@ -32,6 +34,7 @@ def choose_jobs(
         root: Folder of all runs.
         options: Words behind every `hyperseq fit`, such as `--trainer.accelerator=cpu`.
         command: The module that trains.
+        over: An option and its values, such as `data.test_fold` and the folds: one run for each, all of them averaged.
 
     Raises:
         UserError: If the group or a task is unknown, a name stands twice, or what lies in a folder was begun
@@ -39,13 +42,19 @@ def choose_jobs(
     """
     configs = choose_configs(group, tasks=tasks)
     _check_different("seeds", seeds)
+    if over is not None:
+        _check_different("the values of --over", over[1])
+        for value in over[1]:
+            if not re.fullmatch(r"[\w.-]+", value):
+                raise UserError(f"the values of --over must be plain words or numbers, got {value!r}")
     name = Path(group).resolve().name
     by_task = {
         task: (*(f"--{option}={value}" for option, value in choose_options(budget, group=name, task=task).items()),
                *options)
         for task in tasks
     }  # fmt: skip
-    jobs = plan_jobs(configs, group=name, seeds=seeds, budget=budget, options=by_task, root=root, command=command)
+    jobs = plan_jobs(configs, group=name, seeds=seeds, budget=budget, options=by_task, root=root, command=command,
+                     over=over)  # fmt: skip
     for job in jobs:
         job.check_same()
     return jobs
@@ -119,4 +128,5 @@ def describe_job(job: Job, state: State) -> str:
         "interrupted": f"the same command continues it ({job.log})",
         "open": "not begun",
     }
-    return f"{job.task}, seed {job.seed}: {state}, {told[state]}"
+    part = f", {job.part}" if job.part else ""
+    return f"{job.task}, seed {job.seed}{part}: {state}, {told[state]}"

@@ -30,6 +30,7 @@ LAUNCHERS = re.compile(
 class Job:
     """One training: the config, the options that the budget and the user add, the seed, and `<root>/<name>`.
 
+    `part` is the value of the option that trainings of a task differ in, such as the fold that tests.
     `command` is the module that trains; tests put another one in its place.
     """
 
@@ -40,6 +41,7 @@ class Job:
     root: Path
     name: str
     command: str = "tasks.cli"
+    part: str = ""
 
     @property
     def folder(self) -> Path:
@@ -181,13 +183,21 @@ def plan_jobs(
     options: dict[str, tuple[str, ...]],
     root: Path,
     command: str = "tasks.cli",
+    over: tuple[str, Sequence[str]] | None = None,
 ) -> list[Job]:
-    """Return every task with every seed: all tasks with the first seed come first, so that a table fills evenly."""
-    return [
-        Job(task, seed, config, options[task], root, f"{group}-{task}-{budget}-seed{seed}", command)
-        for seed in seeds
-        for task, config in configs.items()
-    ]
+    """Return every task with every seed, and with every value of the option `over`, if there is one.
+
+    All tasks with the first seed come first, so that a table fills evenly.
+    """
+    option, values = over or ("", [""])
+    jobs = []
+    for seed in seeds:
+        for part in values:
+            for task, config in configs.items():
+                words = (*options[task], *([f"--{option}={part}"] if part else []))
+                name = f"{group}-{task}-{budget}-seed{seed}" + (f"-{part}" if part else "")
+                jobs.append(Job(task, seed, config, words, root, name, command, part))
+    return jobs
 
 
 def choose_environment(outer: Mapping[str, str]) -> dict[str, str]:

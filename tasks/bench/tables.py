@@ -49,7 +49,8 @@ def collect_runs(jobs: Sequence[Job]) -> dict[str, list[Run]]:
     """Return what became of the seeds of each task."""
     runs: dict[str, list[Run]] = {}
     for job in jobs:
-        runs.setdefault(job.task, []).append(job.results() or {"seed": job.seed, "state": job.state()})
+        run = job.results() or {"seed": job.seed, "state": job.state()}
+        runs.setdefault(job.task, []).append(run | ({"part": job.part} if job.part else {}))
     return runs
 
 

@@ -27,6 +27,7 @@ from tasks.learning.backbone import (
 )
 from tasks.learning.fresh_statistics import EstimateStatistics
 from tasks.learning.heads import ClassificationHead, check_columns, make_head
+from tasks.learning.mixup import mix_up
 from tasks.learning.optimizers import adamw, make_optimizer
 from tasks.learning.predictions import Predictions
 from tasks.learning.schedules import ScheduleName, make_schedule
@@ -46,6 +47,8 @@ class Classifier(LightningModule):
         num_classes: Classes, or real targets; the command takes them from the data.
         head: Called with `(backbone.out_channels, num_classes)`; brings loss, metrics and predictions.
         label_smoothing: Share of the target spread over all classes while training.
+        mixup: Mix training samples in pairs, by a weight from Beta(mixup, mixup), with the loss of both targets; 0 for
+            none; 0.1 to 0.4. Training metrics are then those of the mixtures.
         class_weights: `balanced` weighs each class in the training loss by `N / (num_classes * n)`, n of the N training
             samples being of it, so that rare classes count as much as frequent ones; `null` weighs samples alike.
         slow_neural_loss_weight: Weight of the slow neural loss; a network of one block has no such loss.
@@ -76,6 +79,7 @@ class Classifier(LightningModule):
         num_classes: int,
         head: Callable[[int, int], nn.Module] = ClassificationHead,
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
         class_weights: Literal["balanced"] | None = None,
         slow_neural_loss_weight: float = 1.0,
         optimizer: Callable[[list[dict[str, Any]], float], Optimizer] = adamw,
@@ -90,8 +94,8 @@ class Classifier(LightningModule):
         super().__init__()
         # fmt: off
         check_options(
-            label_smoothing=label_smoothing, slow_neural_loss_weight=slow_neural_loss_weight, lr=lr, slow_lr=slow_lr,
-            weight_decay=weight_decay, warmup=warmup, ema_decay=ema_decay,
+            label_smoothing=label_smoothing, mixup=mixup, slow_neural_loss_weight=slow_neural_loss_weight, lr=lr,
+            slow_lr=slow_lr, weight_decay=weight_decay, warmup=warmup, ema_decay=ema_decay,
         )
         # fmt: on
         check_backbone(backbone)
@@ -106,7 +110,7 @@ class Classifier(LightningModule):
         if class_weights and not accepts(self.head.loss, "class_weights"):
             name = type(self.head).__name__
             raise UserError(f"class_weights must be null with {name}, whose loss has none, got {class_weights}")
-        self.class_weights = class_weights
+        self.mixup, self.class_weights = mixup, class_weights
         self.slow_neural_loss_weight = slow_neural_loss_weight
         self.optimizer, self.lr, self.slow_lr, self.weight_decay = optimizer, lr, slow_lr, weight_decay
         self.schedule, self.warmup = schedule, warmup
@@ -187,10 +191,18 @@ class Classifier(LightningModule):
             NonFiniteLossError: If the loss is infinite or NaN.
         """
         hyper_kernels = self.backbone.hyper_kernels(input_size(batch["x"])) if self.has_hyper_kernels else None
-        outputs = self(batch["x"], lengths=batch.get("lengths"), hyper_kernels=hyper_kernels)
+        x, lengths, y = batch["x"], batch.get("lengths"), batch["y"]
+        mixture = mix_up(batch, concentration=self.mixup) if self.mixup else None
+        if mixture is not None:
+            x, lengths = mixture.x, mixture.lengths
+        outputs = self(x, lengths=lengths, hyper_kernels=hyper_kernels)
+        sample_loss = self.train_loss(outputs, y)
+        if mixture is not None:
+            other_loss = self.train_loss(outputs, y[mixture.order])
+            sample_loss = mixture.weight * sample_loss + (1 - mixture.weight) * other_loss
         # The mean over processes of what is weighted by their shares of a batch is that of the joint batch.
         share, num_samples = self._share_batch(len(outputs))
-        loss = share * self.train_loss(outputs, batch["y"])
+        loss = share * sample_loss
         means: dict[str, Tensor] = {}
         # One block has no other block to be compared with.
         if hyper_kernels and len(hyper_kernels) > 1:
@@ -368,6 +380,7 @@ def check_options(**options: float | None) -> None:
 
 OPTION_RULES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("label_smoothing", "lie in [0, 1)", lambda value: 0 <= value < 1),
+    ("mixup", "be at least 0", lambda value: value >= 0),
     ("slow_neural_loss_weight", "be at least 0", lambda value: value >= 0),
     ("lr", "be positive", lambda value: value > 0),
     ("slow_lr", "be at least 0", lambda value: value >= 0),

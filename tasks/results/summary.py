@@ -30,7 +30,7 @@ class Summary:
 
         Each has `seed`. A finished run has `seconds`, the name of its main `metric` (`accuracy` if there is none), the
         metric itself if it was tested, and may have `selected_on`. `state` stands behind the seed; the state of a run
-        without `seconds` is `failed` unless it names one.
+        without `seconds` is `failed` unless it names one. `part` is what runs of one seed differ in, such as a fold.
         """
         done = [run for run in runs if run.get(metric(run)) is not None]
         states = (run.get("state", "" if "seconds" in run else "failed") for run in runs)
@@ -38,9 +38,13 @@ class Summary:
         return cls(
             score=_score(done) if done else missing,
             seconds=f"{mean(run['seconds'] for run in done):,.0f}" if done else "",
-            seeds=", ".join(f"{run['seed']} {state}".rstrip() for run, state in zip(runs, states, strict=True)),
+            seeds=", ".join(f"{_name(run)} {state}".rstrip() for run, state in zip(runs, states, strict=True)),
             mark=max(map(mark, done), default=""),
         )
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    return f"{run['seed']} ({run['part']})" if "part" in run else f"{run['seed']}"
 
 
 def _score(runs: Sequence[Mapping[str, Any]]) -> str:

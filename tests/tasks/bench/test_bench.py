@@ -16,8 +16,9 @@ import yaml
 from tasks.bench.bench import choose_jobs, run_jobs
 from tasks.bench.budgets import SMALL, choose_options
 from tasks.bench.jobs import choose_environment
-from tasks.bench.tables import write_tables
+from tasks.bench.tables import collect_runs, write_tables
 from tasks.errors import UserError
+from tasks.results.summary import Summary
 from tasks.shipped import find_configs
 from tests.tasks.command import hyperseq
 
@@ -197,3 +198,21 @@ def test_show_tells_the_state_and_trains_nothing(tmp_path):
     answer = hyperseq("bench", "images", "--tasks", "digits", "--seeds", "0", "1", "--root", str(tmp_path), "--show")
     assert (answer.code, answer.out) == (0, "digits, seed 0: open, not begun\ndigits, seed 1: open, not begun\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_option_varies_over_its_values_and_the_table_has_the_mean(lra):
+    write_config(lra, "listops")
+    chosen = jobs(lra, "listops", seeds=(0, 1), over=("data.test_fold", ("1", "2")))
+    assert [(job.seed, job.part, job.options) for job in chosen] == [
+        (seed, part, (f"--data.test_fold={part}",)) for seed in (0, 1) for part in ("1", "2")
+    ]
+    assert len({job.name for job in chosen}) == 4
+    runs = collect_runs(chosen)["listops"]
+    assert Summary.of(runs).seeds == "0 (1) open, 0 (2) open, 1 (1) open, 1 (2) open"
+
+
+@pytest.mark.parametrize(("values", "told"), [((), "different ones"), (("1", "1"), "different"), (("a/b",), "plain")])
+def test_values_that_name_no_folder_are_refused(lra, values, told):
+    write_config(lra, "listops")
+    with pytest.raises(UserError, match=f"the values of --over must be {told}"):
+        jobs(lra, "listops", over=("data.test_fold", values))
