@@ -256,7 +256,7 @@ def test_gradcheck(training):
         ((1, 2, 4), {"size": 6.0}, "size must .*, got .*6.0"),
         ((True, 2, 4), {"size": 6}, "num_spatial_dims must .*, got True"),
         ((1, 2, 4.0), {"size": 6}, "out_channels must .*, got 4.0"),
-        ((1, 2, 4), {"size": 6, "omega_0": float("inf")}, "omega_0 must .*finite, got inf"),
+        ((1, 2, 4), {"size": 6, "omega_0": float("inf")}, "omega_0 must be a finite number above 0, got inf"),
         ((1, 2, 4), {"size": 6, "omega_0": "30"}, "omega_0 must .*, got '30'"),
         ((1, 2, 4), {"size": 6, "dropout": float("nan")}, "dropout must .*, got nan"),
         ((1, 2, 4), {"size": 6, "dropout": True}, "dropout must .*, got True"),
