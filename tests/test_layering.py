@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.longer_inputs": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.recordings": {"benchmarks", "tasks"},
     "benchmarks.report": {"benchmarks", "tasks"},
     "benchmarks.running_statistics": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.series_peers": {"hyperseq", "tasks"},

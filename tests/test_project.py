@@ -152,7 +152,7 @@ def imported(*folders):
         ("hyperseq", ("pretrained",)),
         ("tasks", ("train", "onnx")),
         ("tasks/speech", ("train", "audio")),
-        ("benchmarks", ("train",)),
+        ("benchmarks", ("train", "audio")),
         ("tests", ("train", "audio", "dev")),
     ],
 )
