@@ -88,6 +88,7 @@ def _train(words: list[str]) -> None:
     # Imported here: the other verbs, help and the note on what is missing answer at once, and without Lightning.
     from hyperseq.allocator import keep_freed_memory
     from tasks.shipped import find_configs, resolve_config_names
+    from tasks.training.cli_parser import RefusedOptions
     from tasks.training.trainer_cli import FAILURES, TrainingCLI, is_own_check
     from tasks.training.warning_filters import quiet
 
@@ -103,6 +104,9 @@ def _train(words: list[str]) -> None:
     with quiet():
         try:
             TrainingCLI(words)
+        except RefusedOptions as refused:
+            _say_error(refused.reason)
+            raise
         except Exception as error:
             if isinstance(error, FAILURES) or is_own_check(error):
                 _say_error(error)
@@ -279,7 +283,7 @@ def _publish(words: list[str]) -> None:
 
 def _bench(words: list[str]) -> None:
     from tasks.bench.bench import choose_configs, choose_jobs, describe_job, run_jobs
-    from tasks.bench.budgets import BUDGETS, NOTES
+    from tasks.bench.budgets import BUDGETS, describe_budget
     from tasks.bench.speed import LENGTHS, write_speed_configs, write_speed_tables
     from tasks.bench.tables import write_tables
 
@@ -335,7 +339,7 @@ def _bench(words: list[str]) -> None:
             print(describe_job(job, job.state()))
         return
     if budget == "small":
-        print(NOTES["small"])
+        print(describe_budget("small", group=group, tasks=tasks))
     out = options.out or (Path(folder) if options.speed else options.root / f"{group}-{budget}")
 
     def write() -> list[Path]:

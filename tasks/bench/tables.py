@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tasks.bench.budgets import NOTES, Budget
+from tasks.bench.budgets import Budget, describe_budget
 from tasks.bench.jobs import Job
 from tasks.bench.published import FAILED, MARKS, Published, read_published
 from tasks.results.formats import to_latex, to_markdown
@@ -28,10 +28,12 @@ def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) 
     """Write `table.md`, `table.tex` and `table.json` of what the jobs reached so far, and return their paths."""
     runs = collect_runs(jobs)
     published = read_published(group)
+    note = describe_budget(budget, group=group, tasks=runs)
+    table = describe(runs, published, group=group, budget=budget, note=note)
     texts = {
-        "table.md": format_text(runs, published, budget=budget, latex=False),
-        "table.tex": format_text(runs, published, budget=budget, latex=True),
-        "table.json": json.dumps(describe(runs, published, group=group, budget=budget), indent=2) + "\n",
+        "table.md": format_text(runs, published, note=note, latex=False),
+        "table.tex": format_text(runs, published, note=note, latex=True),
+        "table.json": json.dumps(table, indent=2) + "\n",
     }
     return replace_files(texts, out=out)
 
@@ -54,12 +56,12 @@ def collect_runs(jobs: Sequence[Job]) -> dict[str, list[Run]]:
     return runs
 
 
-def format_text(runs: dict[str, list[Run]], published: Published, *, budget: Budget, latex: bool) -> str:
+def format_text(runs: dict[str, list[Run]], published: Published, *, note: str, latex: bool) -> str:
     """Return both tables and what must be said about them."""
     to_table = to_latex if latex else to_markdown
     compared = [*_own_rows(runs, published), *_published_rows(published)]
     columns = ["model", *published.columns, *(["average"] if published.average_over else []), "source"]
-    parts = [NOTES[budget]]
+    parts = [note]
     if published.columns:
         parts.append(
             "Test accuracy in percent, mean ± standard deviation over the seeds. × stands for failed or not run."
@@ -88,7 +90,9 @@ def format_text(runs: dict[str, list[Run]], published: Published, *, budget: Bud
 _PROSE = str.maketrans({"%": "\\%", "&": "\\&", "_": "\\_", "#": "\\#", "±": "$\\pm$", "×": "$\\times$"})
 
 
-def describe(runs: dict[str, list[Run]], published: Published, *, group: str, budget: Budget) -> dict[str, Any]:
+def describe(
+    runs: dict[str, list[Run]], published: Published, *, group: str, budget: Budget, note: str
+) -> dict[str, Any]:
     """Return the tables as numbers, with every run."""
     tasks = {}
     for task, each in runs.items():
@@ -104,7 +108,7 @@ def describe(runs: dict[str, list[Run]], published: Published, *, group: str, bu
     return {
         "group": group,
         "budget": budget,
-        "note": NOTES[budget],
+        "note": note,
         "tasks": tasks,
         "ours": ours,
         "published": published.rows,

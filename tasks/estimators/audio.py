@@ -13,6 +13,7 @@ from tasks.estimators.predict_files import check_native_rate, stack_samples
 from tasks.estimators.run import Run, load_run
 from tasks.runs.run_folder import RunFolder
 from tasks.shipped import find_configs
+from tasks.training.cli_parser import RefusedOptions
 from tasks.training.trainer_cli import TrainingCLI
 from tasks.training.warning_filters import quiet
 
@@ -76,14 +77,22 @@ class AudioClassifier:
                 trained on; or a config of audio, such as `configs/speech/fsdd.yaml`.
             options: Options of the command, such as `--trainer.max_epochs=10`.
 
+        Raises:
+            UserError: If there is no such folder or config, or the command would refuse the options or the data.
+
         Example:
             >>> classifier = AudioClassifier.train("recordings/")  # doctest: +SKIP
         """
         config = source
         if Path(source).is_dir():
             config, options = find_configs()["speech/folder"], (f"--data.root={source}", *options)
-        with quiet():
-            command = TrainingCLI(["fit", "--config", str(config), *options])
+        elif not Path(source).is_file():
+            raise UserError(f"source must be a folder of recordings or a config file, got {str(source)!r}")
+        try:
+            with quiet():
+                command = TrainingCLI(["fit", "--config", str(config), *options])
+        except RefusedOptions as refused:
+            raise UserError(refused.reason) from refused
         folder = command.run_folder
         assert isinstance(folder, RunFolder)
         return cls.load(folder.path)
@@ -94,11 +103,17 @@ class AudioClassifier:
         return self.run.class_names
 
     def predict(self, recordings: Sequence[Recording]) -> list[str]:
-        """Name the most probable class of each recording; errors as of `predict_windows`."""
+        """Name the most probable class of each recording; errors as of `predict_proba`."""
         return [self.class_names[place] for place in self.predict_proba(recordings).argmax(dim=1).tolist()]
 
     def predict_proba(self, recordings: Sequence[Recording]) -> Tensor:
-        """Compute the probability of each class, `(N, num_classes)`, averaged over the windows of each recording."""
+        """Compute the probability of each class, `(N, num_classes)`, averaged over the windows of each recording.
+
+        Raises:
+            UserError: As of `predict_windows`, or if `recordings` is one recording and no sequence of them.
+        """
+        if isinstance(recordings, str | Path | np.ndarray | Tensor):
+            raise UserError(f"recordings must be a list, such as [path], got one {type(recordings).__name__}")
         windows = [self.predict_windows(recording) for recording in recordings]
         if not windows:
             return torch.empty(0, len(self.class_names))

@@ -1,7 +1,6 @@
 """Errors of the command line as one line that names the key and the nearest one that exists."""
 
 import re
-import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import reduce
@@ -52,8 +51,19 @@ IMPORT_FAILED = re.compile(
 )
 
 
+class RefusedOptions(SystemExit):
+    """Options that the command refuses: `reason` is the one line to print, `code` is 2.
+
+    An exit and no `UserError`: jsonargparse catches errors of values, and tries another type.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(2)
+        self.reason = reason
+
+
 class OneLineParser(LightningArgumentParser):
-    """A parser that says in one line what is wrong, and exits with 2."""
+    """A parser that says in one line what is wrong."""
 
     def instantiate_classes(self, namespace: Namespace, **options: Any) -> Namespace:
         """Build what the configuration names.
@@ -63,9 +73,8 @@ class OneLineParser(LightningArgumentParser):
         return self.instantiate(namespace, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the error and exit."""
-        sys.stderr.write(f"hyperseq: error: {one_line(message, self)}\n")
-        sys.exit(2)
+        """Raise `RefusedOptions`."""
+        raise RefusedOptions(one_line(message, self))
 
 
 def one_line(message: str, parser: LightningArgumentParser) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from tasks.errors import UserError
+from tasks.training.cli_parser import RefusedOptions
 from tasks.training.trainer_cli import TrainingCLI
 from tasks.training.warning_filters import quiet
 
@@ -17,12 +19,14 @@ def read_options(config: Path) -> dict[str, Any]:
     Options that the data decide are left out.
 
     Raises:
-        SystemExit: With code 2, if the command would refuse the config; the reason is printed.
+        UserError: If the command would refuse the config.
     """
     out = io.StringIO()
     try:
         with redirect_stdout(out), quiet():
             TrainingCLI(["fit", "--config", str(config), "--print_config"])
+    except RefusedOptions as refused:
+        raise UserError(refused.reason) from refused
     except SystemExit as exit_:
         if exit_.code:
             raise

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tasks.bench.bench import choose_jobs, run_jobs
-from tasks.bench.budgets import SMALL, choose_options
+from tasks.bench.budgets import EXPECTED, SMALL, choose_options, describe_budget
 from tasks.bench.jobs import choose_environment
 from tasks.bench.tables import collect_runs, write_tables
 from tasks.errors import UserError
@@ -164,6 +164,14 @@ def test_a_small_budget_is_stated_for_every_shipped_config_and_for_no_other():
     assert set(SMALL) <= set(find_configs())
     with pytest.raises(UserError, match="^budget must be full where no small one is stated, got small for lra/mine$"):
         choose_options("small", group="lra", task="mine")
+
+
+def test_a_small_budget_says_what_it_is_expected_to_reach_and_what_was_not_measured():
+    assert set(EXPECTED) <= set(SMALL) and all(0 < score < 1 for score in EXPECTED.values())
+    told = describe_budget("small", group="images", tasks=["digits", "stl10_2d"]).splitlines()[-1]
+    score = f"{100 * EXPECTED['images/digits']:.2f}%"
+    assert told == f"Expected test accuracy, measured with seed 0: digits {score}; not measured: stl10_2d."
+    assert "Expected" not in describe_budget("full", group="images", tasks=["digits"])
 
 
 def test_the_words_of_a_run_are_those_of_fit(lra):

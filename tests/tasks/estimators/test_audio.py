@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+import re
 import shutil
 from copy import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,6 +246,26 @@ def test_a_folder_is_trained_on_by_the_shipped_config(monkeypatch):
     folder = str(ROOT / "results/models/fsdd/clips")
     AudioClassifier.train(folder, "--trainer.max_epochs=1")
     assert given == ["fit", "--config", str(CONFIG), f"--data.root={folder}", "--trainer.max_epochs=1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("no/folder", [], "source must be a folder of recordings or a config file, got 'no/folder'"),
+        (CONFIG, ["--trainer.max_epoch=1"], "unknown key 'trainer.max_epoch'; did you mean 'trainer.max_epochs'?"),
+        (CONFIG, ["--data.root=no/folder"], "root must be a folder with one folder for each class, got no/folder"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_an_error_and_no_exit(source, options, message, capsys):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+        AudioClassifier.train(source, *options)
+    assert capsys.readouterr().err == ""
+
+
+def test_one_recording_is_no_list_of_recordings(classifier):
+    for one, name in (("a.wav", "str"), (Path("a.wav"), type(Path()).__name__), (np.zeros(8), "ndarray")):
+        with pytest.raises(UserError, match=rf"^recordings must be a list, such as \[path\], got one {name}$"):
+            classifier.predict(one)
 
 
 def test_what_cannot_be_answered_is_named(classifier):
