@@ -78,7 +78,7 @@ def choose_configs(group: str, *, tasks: Sequence[str]) -> dict[str, Path]:
 
 def _check_different(what: str, values: Sequence[object]) -> None:
     if not values or len(set(values)) < len(values):
-        raise UserError(f"{what} must be different ones, at least one, got {', '.join(map(str, values))}")
+        raise UserError(f"{what} must be different ones, at least one, got {', '.join(map(str, values)) or 'none'}")
 
 
 def run_jobs(

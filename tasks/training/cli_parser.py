@@ -1,6 +1,7 @@
 """Errors of the command line as one line that names the key and the nearest one that exists."""
 
 import re
+from ast import literal_eval
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import reduce
@@ -46,6 +47,10 @@ USUAL_NAMES = {
     "threads": "run.num_threads",
 }
 
+CHOICE = re.compile(
+    r'Parser key "(?P<key>[^"]+)": Expected a typing\.Literal\[(?P<choices>[^]]+)\]\. Got value: (?P<value>.*)'
+)
+
 IMPORT_FAILED = re.compile(
     r"No module named '([^']+)'|module '[^']+' has no attribute '[^']+'|cannot import name '[^']+'"
 )
@@ -86,6 +91,9 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
                 parser = _verb_parser(parser, match["verb"])
             return f"unknown key {key!r}{_nearest(key, _keys(parser))}"
     line = " ".join(message.split())
+    if chosen := CHOICE.search(line):
+        choices = ", ".join(str(choice) for choice in literal_eval(f"[{chosen['choices']}]"))
+        return f"{chosen['key']} must be one of {choices}, got {chosen['value']}"
     # jsonargparse tells every type that it tried; the failed import says what a user has to know.
     named, cause = re.search(r'Parser key "([^"]+)"', line), IMPORT_FAILED.search(line)
     # A module that the named one imports is missing: then the whole message says more.

@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 
 from tasks.bench.bench import choose_jobs, run_jobs
-from tasks.bench.budgets import NOTES, describe_budget
+from tasks.bench.budgets import NOTES
 from tasks.bench.published import MARKS, Published, read_published
 from tasks.bench.tables import format_text, samples_per_second, tokens_per_second, write_tables
 

@@ -1,11 +1,11 @@
 """How options are read."""
 
-from typing import Union
+from typing import Literal, Union
 
 import pytest
 from pytorch_lightning.cli import LightningArgumentParser
 
-from tasks.training.cli_parser import prefer_integers
+from tasks.training.cli_parser import OneLineParser, RefusedOptions, prefer_integers
 
 
 # `float | int` stands for a union whose order another module has decided.
@@ -28,3 +28,12 @@ def test_a_share_is_a_number_where_a_text_is_taken_too():
     prefer_integers(parser)
     read = [parser.parse_args([f"--interval={word}"]).interval for word in ("0.5", "3", "00:01:00:00")]
     assert read == [0.5, 3, "00:01:00:00"] and type(read[1]) is int
+
+
+def test_a_word_that_is_no_choice_is_told_with_the_choices():
+    parser = OneLineParser()
+    parser.add_argument("--source", type=Literal["generated", "released"])
+    with pytest.raises(RefusedOptions) as refused:
+        parser.parse_args(["--source=foo"])
+    assert refused.value.reason == "source must be one of generated, released, got foo"
+    assert refused.value.code == 2
