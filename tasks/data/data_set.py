@@ -53,9 +53,14 @@ class DataSet:
         if place := self.find_place(root):
             return place
         choices = ", ".join(str(root / place) for place in self.places)
-        raise UserError(
-            f"{self.holds} must be in one of {choices}, got none of them with it; prepare it with: {self.command(root)}"
-        )
+        without = ", ".join(map(str, self.find_incomplete(root)))
+        found = f"{without} without it" if without else "none of them"
+        raise UserError(f"{self.holds} must be in one of {choices}, got {found}; prepare it with: {self.command(root)}")
+
+    def find_incomplete(self, root: Path) -> list[Path]:
+        """Return the places below `root` that exist, but lack what they should hold."""
+        folders = [root / place for place in self.places]
+        return [folder for folder in folders if folder.is_dir() and not (folder / self.holds).exists()]
 
     def command(self, root: Path, *, replace: bool = False) -> str:
         """Return the command that prepares it."""

@@ -121,6 +121,9 @@ def _report(data_set: DataSet, faults: dict[Archive, str], *, root: Path, consol
     wrong = {archive.name: fault for archive, fault in faults.items() if (folder / archive.name).is_file()}
     for name, fault in wrong.items():
         console.print(f"{name}: {fault}")
+    for place in data_set.find_incomplete(root):
+        if place != folder:
+            console.print(f"{place} is not read: it has no {data_set.holds}")
     console.print("\nTo repair it:")
     console.print(f"  {data_set.command(root, replace=bool(wrong))}")
     return False

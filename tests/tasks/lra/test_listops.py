@@ -7,6 +7,7 @@ from tasks.data.batches import BatchOrder, batch_loader, padding_share
 from tasks.data.data_module import check_data_module
 from tasks.lra.generated_listops import SYMBOLS
 from tasks.lra.listops import ListOps
+from tests.tasks.command import hyperseq
 from tests.tasks.lra.archives import LISTOPS_ROWS, write_listops
 
 
@@ -139,6 +140,16 @@ def test_a_missing_split_is_named(tmp_path):
     told = "the released folder holds basic_train.tsv, basic_val.tsv, basic_test.tsv"
     remedy = f"prepare it with: hyperseq data prepare lra.listops --root {tmp_path} --replace"
     assert str(error.value) == f"{path} is missing; {told}; {remedy}"
+
+
+def test_a_folder_without_the_test_split_is_named_by_fit_and_by_check(tmp_path):
+    write_listops(tmp_path)
+    folder = (tmp_path / "lra_release/lra_release/listops-1000").rename(tmp_path / "listops")
+    (folder / "basic_test.tsv").unlink()
+    with pytest.raises(ValueError, match=f"basic_test.tsv must be in one of .*, got {folder} without it; prepare it"):
+        released(tmp_path)
+    answer = hyperseq("data", "check", "lra.listops", "--root", tmp_path)
+    assert f"{folder} is not read: it has no basic_test.tsv" in answer.out.replace("\n", "")
 
 
 def test_options_out_of_range_are_refused():
