@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "tasks.*": set(),
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.listops_parts": {"tasks"},
     "benchmarks.longer_inputs": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.recordings": {"benchmarks", "tasks"},
     "benchmarks.report": {"benchmarks", "tasks"},
