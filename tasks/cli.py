@@ -232,7 +232,9 @@ def _check_out(out: Path | None, *, keep: Sequence[Path] = ()) -> None:
 
 
 def _say_error(reason: object) -> None:
-    print(f"hyperseq: error: {' '.join(str(reason).split())}", file=sys.stderr)
+    # One line, and where a list is indented below it, one for each item.
+    lines = [" ".join(line.split()) for line in str(reason).split("\n  ")]
+    print("hyperseq: error: " + "\n  ".join(line for line in lines if line), file=sys.stderr)
 
 
 def _results(words: list[str]) -> None:

@@ -141,16 +141,25 @@ def _decode(content: bytes, name: str) -> Audio:
     except soundfile.LibsndfileError as error:
         raise AudioError(name, _explain(content, name, error.error_string)) from error
     if not len(samples):
-        raise AudioError(name, "it holds no sample")
+        raise AudioError(name, f"it holds no sample, in {len(content)} bytes")
     if content[:4] == b"fLaC" and len(samples) < announced:
         raise AudioError(name, f"it is truncated: its header announces {announced} samples, got {len(samples)}")
     return Audio(torch.from_numpy(samples).mT.contiguous(), rate)
 
 
 def _find_truncation(content: bytes) -> str | None:
-    """Return by how much a WAV file is shorter than its header says, or `None`; libsndfile reads on in silence."""
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        return None
+    """Return what says that the end of a file is missing, or `None`; libsndfile reads on in silence."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
+        return _find_truncated_wav(content)
+    if content[:4] == b"OggS":
+        return _find_truncated_ogg(content)
+    announced = _read_announced_size(content)
+    if announced is not None and announced > len(content):
+        return f"its header announces {announced} bytes, got {len(content)}"
+    return None
+
+
+def _find_truncated_wav(content: bytes) -> str | None:
     position = 12
     while position + 8 <= len(content):
         kind, size = content[position : position + 4], struct.unpack_from("<I", content, position + 4)[0]
@@ -162,6 +171,51 @@ def _find_truncation(content: bytes) -> str | None:
             return None
         position += size + size % 2
     return "it ends before its samples begin"
+
+
+def _find_truncated_ogg(content: bytes) -> str | None:
+    """Go from page to page: 27 bytes, of which the last counts the sizes that follow, and what has these sizes."""
+    position, is_last = 0, False
+    while content[position : position + 4] == b"OggS":
+        header = content[position : position + 27]
+        sizes = content[position + 27 : position + 27 + header[-1]] if len(header) == 27 else b""
+        is_last = len(header) == 27 and bool(header[5] & 4)
+        position += 27 + header[-1] + sum(sizes)
+    if position > len(content):
+        return f"its last page ends at byte {position}, got {len(content)}"
+    return None if is_last else "its last page is not marked as the end of the stream"
+
+
+def _read_announced_size(content: bytes) -> int | None:
+    """Return the size that a file of another format should have by its own header, in bytes; `None` if it tells none."""
+    kind = content[:4]
+    if len(content) < 28:
+        return None
+    if kind == b"FORM":  # AIFF
+        return 8 + struct.unpack_from(">I", content, 4)[0]
+    if kind == b".snd":  # AU
+        offset, size = struct.unpack_from(">II", content, 4)
+        return None if size == 0xFFFFFFFF else offset + size
+    if kind == b"riff":  # W64
+        return struct.unpack_from("<Q", content, 16)[0]
+    if kind == b"RF64":
+        return 8 + struct.unpack_from("<Q", content, 20)[0]
+    return _read_announced_mp3_size(content)
+
+
+def _read_announced_mp3_size(content: bytes) -> int | None:
+    """Read the size from the frame that encoders of MP3 put before the first sound, as Xing and LAME define it."""
+    start = 0
+    if content[:3] == b"ID3":
+        # Seven bits of each byte count.
+        start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
+    first = content[start : start + 64]
+    place = max(first.find(b"Xing"), first.find(b"Info"))
+    if first[:1] != b"\xff" or place < 0 or len(first) < place + 16:
+        return None
+    (flags,) = struct.unpack_from(">I", first, place + 4)
+    # Bit 1: the number of frames is there; bit 2: the number of bytes.
+    return start + struct.unpack_from(">I", first, place + 8 + 4 * (flags & 1))[0] if flags & 2 else None
 
 
 def _explain(content: bytes, name: str, message: str) -> str:

@@ -17,7 +17,6 @@ from tasks.speech.decoded_clips import identify
 from tasks.speech.folds import choose_splits_by_fold
 
 FRACTIONS = (0.7, 0.1, 0.2)
-_SHOWN = 5
 
 
 class AudioFolder(AudioDataModule):
@@ -88,9 +87,9 @@ class AudioFolder(AudioDataModule):
             return
         count = f"{len(faults)} of {num_clips} files"
         if self.on_bad_file == "error":
-            shown = "; ".join(faults[:_SHOWN]) + (f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else "")
-            raise UserError(f"root must hold files that can be decoded, got {count} that cannot "
-                            f"(on_bad_file: skip leaves them out): {shown}")  # fmt: skip
+            rule = "root must hold files that can be decoded"
+            told = "\n  ".join(["(on_bad_file: skip leaves them out):", *faults])
+            raise UserError(f"{rule}, got {count} that cannot {told}")
         console = make_console()
         console.print(f"{count} cannot be decoded and are left out:")
         for fault in faults:

@@ -1,6 +1,7 @@
 """The test samples that a model answers worst: told by name, and drawn beside others."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
+from textwrap import wrap
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from tasks.training.prediction_plots import DrawnSequence, plot_scatter, plot_se
 from tasks.training.prediction_table import describe_samples
 
 NUM_TOLD, NUM_DRAWN = 5, 6
+TITLE_WIDTH = 50
+"""Letters in a line of a title."""
 
 
 def tell_worst(table: Predictions, model: Classifier, data: Any) -> list[str]:
@@ -36,10 +39,13 @@ def plot_test_sequences(path: Path, table: Predictions, model: Classifier, data:
     spread = torch.linspace(0, max(len(others) - 1, 0), min(NUM_DRAWN // 2, len(others))).round().long()
     rows = [*worst.tolist(), *others[spread].tolist()]
     drawn = []
-    for row, title in zip(rows, _describe(table, rows, model, data), strict=True):
+    # A picture has no room for folders.
+    names = [PurePath(name).name for name in data.sample_names]
+    titles = describe_samples(table, model.head, rows, class_names=data.class_names, sample_names=names)
+    for row, title in zip(rows, titles, strict=True):
         x = _find_input(data.splits["test"], int(table.index[row]))
         weights = [each[0] for each in record_fast_weights(model.backbone, x[None].to(model.device))]
-        drawn.append(DrawnSequence(title, x, weights, None if right is None else bool(right[row])))
+        drawn.append(DrawnSequence("\n".join(wrap(title, TITLE_WIDTH)), x, weights, None if right is None else bool(right[row])))
     plot_sequences(path, drawn, sample_rate=data.sample_rate)
 
 

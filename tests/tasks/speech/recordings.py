@@ -23,11 +23,16 @@ def write(path: Path, samples: np.ndarray, *, rate: int = RATE, **options) -> Pa
     return path
 
 
+def encode(samples: np.ndarray, container: str, subtype: str, *, rate: int = RATE) -> bytes:
+    """Return the content of an audio file."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
 def wav_bytes(samples: np.ndarray, *, rate: int = RATE) -> bytes:
     """Return the content of a WAV file of 16 bits."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+    return encode(samples, "WAV", "PCM_16", rate=rate)
 
 
 def write_folder(folder: Path, *, classes=("high", "low"), each: int = 10, speakers: int = 5) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tasks.speech.audio_files import AudioError, find_audio_files, read_audio, resample
-from tests.tasks.speech.recordings import tone, wav_bytes, write
+from tests.tasks.speech.recordings import encode, tone, wav_bytes, write
 
 SAMPLES = tone(440, seconds=0.1, channels=2)
 BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 24, "DOUBLE": 24}
@@ -60,7 +60,7 @@ BAD = {
     "empty.wav": (b"", "it is empty, 0 bytes"),
     "short.wav": (WHOLE[:1000], "it is truncated: its header announces 3200 bytes of samples, got 956"),
     "header.wav": (WHOLE[:20], "it is truncated: it ends before its samples begin"),
-    "none.wav": (wav_bytes(SAMPLES[:0]), "it holds no sample"),
+    "none.wav": (wav_bytes(SAMPLES[:0]), "it holds no sample, in 44 bytes"),
     "silent.wav": (wav_bytes(0 * SAMPLES), "it is silent, every sample is 0"),
     "text.wav": (b"Dear reader, this is text.\n", "it is no audio file: it begins with b'Dear reader, thi'"),
     "song.m4a": (
@@ -79,11 +79,29 @@ def test_a_bad_file_is_one_line_with_file_and_reason(tmp_path, name):
     assert str(caught.value) == f"{tmp_path / name}: {reason}"
 
 
-def test_a_truncated_flac_file_is_refused(tmp_path):
-    path = write(tmp_path / "a.flac", np.random.default_rng(0).normal(size=(20000, 1)) / 9)
-    path.write_bytes(path.read_bytes()[:9000])
-    with pytest.raises(AudioError, match=r"a\.flac: it (is truncated|cannot be decoded): "):
-        read_audio(path)
+@pytest.mark.parametrize("seconds", [1, 9])
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("WAV", "PCM_24"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"),
+        ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("W64", "PCM_16"), ("RF64", "PCM_16"),
+    ],
+)  # fmt: skip
+def test_a_truncated_file_of_any_format_is_refused_without_a_word_of_the_decoder(container, subtype, seconds, capfd):
+    whole = encode(np.random.default_rng(0).normal(size=(seconds * 8000, 1)) / 9, container, subtype)
+    assert read_audio(whole).waveform.shape == (1, seconds * 8000)
+    for share in (0.5, 0.9, 0.99):
+        with pytest.raises(AudioError, match="^standard input: it (is truncated|cannot be decoded): "):
+            read_audio(whole[: int(share * len(whole))])
+    assert capfd.readouterr().err == ""
+
+
+def test_tags_before_and_behind_an_mp3_file_change_nothing():
+    whole = encode(SAMPLES, "MP3", "MPEG_LAYER_III")
+    tagged = b"ID3\x04\0\0\0\0\x01\x00" + bytes(128) + whole + b"TAG" + bytes(125)
+    assert read_audio(tagged).waveform.shape == read_audio(whole).waveform.shape
+    with pytest.raises(AudioError, match="it is truncated: its header announces"):
+        read_audio(tagged[: len(whole)])
 
 
 def test_a_sample_that_is_no_number_is_refused(tmp_path):

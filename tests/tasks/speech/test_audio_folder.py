@@ -165,8 +165,8 @@ def test_each_bad_file_is_named_once_or_left_out_and_listed(folder, capsys):
         set_up(folder)
     message = str(caught.value)
     assert message.startswith("root must hold files that can be decoded, got 3 of 23 files that cannot "
-                              "(on_bad_file: skip leaves them out): ")  # fmt: skip
-    assert [message.count(f"/low/{name}: ") for name in BAD_FILES] == [1, 1, 1]
+                              "(on_bad_file: skip leaves them out):\n  ")  # fmt: skip
+    assert [message.count(f"/low/{name}: ") for name in BAD_FILES] == [1, 1, 1] and message.count("\n") == 3
     data = set_up(folder, on_bad_file="skip")
     assert sum(data.split_sizes.values()) == 20
     printed = capsys.readouterr().out.splitlines()
