@@ -157,6 +157,8 @@ def name_answers(run: Run, outputs: Tensor, *, topk: int = 1, reject_below: floa
             )
         if not 0 <= reject_below <= 1:
             raise UserError(f"reject_below must lie in [0, 1], got {reject_below}")
+        if NONE in run.class_names:
+            raise UserError(f"reject_below must be left out where a class is named {NONE}, got {reject_below}")
         rejected = (predicted["probability"] < reject_below).tolist()
         columns["predicted"] = [
             NONE if reject else name for name, reject in zip(columns["predicted"], rejected, strict=True)

@@ -101,6 +101,8 @@ class AudioFolder(AudioDataModule):
             splits = choose_splits_by_fold([clip.fold for clip in clips], test_fold=self.test_fold)
         if None not in splits:
             return {split: torch.tensor([row for row, each in enumerate(splits) if each == split]) for split in SPLITS}
+        if len(clips) < len(SPLITS):
+            raise UserError(f"root must hold a clip for each of {', '.join(SPLITS)}, got {len(clips)}")
         groups = [clip.group for clip in clips]
         keys = digests if None in groups else groups
         if len(set(keys)) == len(keys):

@@ -45,7 +45,9 @@ def plot_test_sequences(path: Path, table: Predictions, model: Classifier, data:
     for row, title in zip(rows, titles, strict=True):
         x = _find_input(data.splits["test"], int(table.index[row]))
         weights = [each[0] for each in record_fast_weights(model.backbone, x[None].to(model.device))]
-        drawn.append(DrawnSequence("\n".join(wrap(title, TITLE_WIDTH)), x, weights, None if right is None else bool(right[row])))
+        drawn.append(
+            DrawnSequence("\n".join(wrap(title, TITLE_WIDTH)), x, weights, None if right is None else bool(right[row]))
+        )
     plot_sequences(path, drawn, sample_rate=data.sample_rate)
 
 

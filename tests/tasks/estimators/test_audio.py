@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,14 @@ def test_at_its_native_rate_a_recording_is_not_resampled_and_the_network_is_told
     alike = rated(LearnedFilters(4, strides=(4, 4)), native_rate=True)
     resampled = AudioClassifier(alike.run).predict_proba([(fast[:, 0], 16000)])
     torch.testing.assert_close(alike.predict_proba([(fast[:, 0], 16000)]), resampled, rtol=0, atol=0.01)
+
+
+def test_a_class_with_the_name_of_the_rejection_cannot_be_rejected(classifier, folder):
+    path = write(folder / "low.wav", tone(300, seconds=0.15, seed=98))
+    run = copy(classifier.run)
+    run.description = replace(run.description, class_names=("(none)", "low"))
+    with pytest.raises(UserError, match=r"^reject_below must be left out where a class is named \(none\), got 0.5$"):
+        predict_files(run, [path], report=print, reject_below=0.5)
 
 
 def test_a_native_rate_is_refused_where_it_means_nothing(classifier, rated, folder, monkeypatch):

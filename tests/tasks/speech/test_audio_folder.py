@@ -173,6 +173,14 @@ def test_each_bad_file_is_named_once_or_left_out_and_listed(folder, capsys):
     assert printed[0] == "3 of 23 files cannot be decoded and are left out:" and len(printed) == 4
 
 
+def test_two_clips_are_too_few_to_split(folder):
+    for name in ("high", "low"):
+        for path in sorted((folder / name).iterdir())[1:]:
+            path.unlink()
+    with pytest.raises(UserError, match="^root must hold a clip for each of train, val, test, got 2$"):
+        set_up(folder)
+
+
 def test_files_of_any_rate_width_and_channels_come_to_one_rate(folder):
     for name in ("high", "low"):
         shutil.rmtree(folder / name)
