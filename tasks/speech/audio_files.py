@@ -187,7 +187,7 @@ def _find_truncated_ogg(content: bytes) -> str | None:
 
 
 def _read_announced_size(content: bytes) -> int | None:
-    """Return the size that a file of another format should have by its own header, in bytes; `None` if it tells none."""
+    """Return the bytes that a file of another format should have by its own header; `None` if it does not tell."""
     kind = content[:4]
     if len(content) < 28:
         return None
