@@ -25,14 +25,17 @@ def read_split(path: Path) -> Iterator[tuple[list[str], int]]:
     Raises:
         UserError: If the file is broken, has another header, or a value is no digit.
     """
-    for number, (source, target) in tables.read_rows(path, columns=2):
+    for number, (source, target) in tables.read_rows(path, columns=2, num_headers=1):
         if number == 1:
             if [source, target] != HEADER:
                 raise UserError(f"{path} must begin with the line Source, Target, got {source!r}, {target!r}")
             continue
         if target not in tuple("0123456789"):
             raise UserError(f"{path}, line {number} must end in a digit, got {target!r}")
-        yield split_symbols(source), int(target)
+        symbols = split_symbols(source)
+        if not symbols:
+            raise UserError(f"{path}, line {number} must begin with an expression, got {source!r}")
+        yield symbols, int(target)
 
 
 def split_symbols(expression: str) -> list[str]:

@@ -7,14 +7,16 @@ from tasks.data.data_set import DataSet
 from tasks.errors import UserError
 
 
-def read_rows(path: Path, *, columns: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of each line, from 1, and its cells; a quote is a character like any other.
+def read_rows(path: Path, *, columns: int, num_headers: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line, from 1, and its cells, headers included; a quote is a character like any other.
 
     Lines may end in CRLF.
 
     Raises:
-        UserError: If the file is an HTML page, is no UTF-8, or a line has another number of cells.
+        UserError: If the file is an HTML page, is no UTF-8, has no line behind the headers, or a line has another
+            number of cells.
     """
+    number = 0
     try:
         # Only "\n" ends a line: a stray "\r" or form feed within a text does not.
         with path.open(encoding="utf-8", newline="\n") as file:
@@ -30,6 +32,8 @@ def read_rows(path: Path, *, columns: int) -> Iterator[tuple[int, list[str]]]:
                 yield number, cells
     except UnicodeDecodeError as error:
         raise UserError(f"{path} must be text in UTF-8, got: {error}") from error
+    if number <= num_headers:
+        raise UserError(f"{path} must hold samples, got none in {path.stat().st_size} bytes; fetch it again")
 
 
 def find_files(data_set: DataSet, files: Mapping[str, str], *, root: Path) -> dict[str, Path]:

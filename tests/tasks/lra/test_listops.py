@@ -116,6 +116,9 @@ def broken(tmp_path, text, name="basic_val.tsv"):
     [
         ("<!DOCTYPE html><html>", " is an HTML page, not the table; fetch it again"),
         ("Source\tTarget\n( [MAX 1\n", ", line 2 must have 2 cells, got 1; a file that was cut short must be fetched"),
+        ("", " must hold samples, got none in 0 bytes; fetch it again"),
+        ("Source\tTarget\n", " must hold samples, got none in 14 bytes; fetch it again"),
+        ("Source\tTarget\n( )\t3\n", ", line 2 must begin with an expression, got '( )'"),
         ("a\tb\n", " must begin with the line Source, Target, got 'a', 'b'"),
         ("Source\tTarget\n[MAX 1 ]\t12\n", ", line 2 must end in a digit, got '12'"),
         (

@@ -51,6 +51,7 @@ def test_crlf_leaves_no_trace(tmp_path):
     [
         ("2.0\ta\tb\tc\td\n", "line 1 must begin with the label 0 or 1, got '2.0'"),
         ("1.0\ta\tb\tc\n", "line 1 must have 5 cells, got 4"),
+        ("", "must hold samples, got none in 0 bytes; fetch it again"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path, line, message):
