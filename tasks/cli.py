@@ -89,7 +89,7 @@ def _train(words: list[str]) -> None:
     from hyperseq.allocator import keep_freed_memory
     from tasks.shipped import find_configs, resolve_config_names
     from tasks.training.cli_parser import RefusedOptions
-    from tasks.training.trainer_cli import FAILURES, TrainingCLI, is_own_check
+    from tasks.training.trainer_cli import TrainingCLI, find_reason
     from tasks.training.warning_filters import quiet
 
     if len(words) > 1 and words[1][:1] != "-" and (words[1].endswith((".yaml", ".yml")) or words[1] in find_configs()):
@@ -108,8 +108,8 @@ def _train(words: list[str]) -> None:
             _say_error(refused.reason)
             raise
         except Exception as error:
-            if isinstance(error, FAILURES) or is_own_check(error):
-                _say_error(error)
+            if reason := find_reason(error):
+                _say_error(reason)
             else:
                 traceback.print_exc()
             raise SystemExit(1) from error
@@ -227,6 +227,8 @@ def _check_out(out: Path | None, *, keep: Sequence[Path] = ()) -> None:
         return
     if out.is_dir() or not out.name:
         raise UserError(f"--out must be a file to write, got the folder {out}")
+    if blocked := [parent for parent in out.parents if parent.exists() and not parent.is_dir()]:
+        raise UserError(f"--out must lie in a folder, got {out} below the file {blocked[0]}")
     if out.exists() and any(file.exists() and file.samefile(out) for file in keep):
         raise UserError(f"--out must not be one of the files to predict, which it would replace, got {out}")
 

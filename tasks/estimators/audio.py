@@ -14,7 +14,7 @@ from tasks.estimators.run import Run, load_run
 from tasks.runs.run_folder import RunFolder
 from tasks.shipped import find_configs
 from tasks.training.cli_parser import RefusedOptions
-from tasks.training.trainer_cli import TrainingCLI
+from tasks.training.trainer_cli import TrainingCLI, find_reason
 from tasks.training.warning_filters import quiet
 
 Recording = str | Path | tuple[np.ndarray | Tensor, int]
@@ -93,31 +93,46 @@ class AudioClassifier:
                 command = TrainingCLI(["fit", "--config", str(config), *options])
         except RefusedOptions as refused:
             raise UserError(refused.reason) from refused
+        except ValueError as error:
+            if reason := find_reason(error):
+                raise UserError(str(reason)) from error
+            raise
         folder = command.run_folder
         assert isinstance(folder, RunFolder)
         return cls.load(folder.path)
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """One name a class, in the order of the probabilities."""
-        return self.run.class_names
+    def classes_(self) -> np.ndarray:
+        """Names of the classes in the order of the probabilities, as of the estimators of scikit-learn."""
+        return np.array(self.run.class_names)
 
-    def predict(self, recordings: Sequence[Recording]) -> list[str]:
-        """Name the most probable class of each recording; errors as of `predict_proba`."""
-        return [self.class_names[place] for place in self.predict_proba(recordings).argmax(dim=1).tolist()]
+    def predict(self, recordings: Sequence[Recording]) -> np.ndarray:
+        """Name the most probable class of each recording, `(N,)`; errors as of `predict_proba`."""
+        return self.classes_[self.predict_proba(recordings).argmax(axis=1)]
 
-    def predict_proba(self, recordings: Sequence[Recording]) -> Tensor:
+    def score(self, recordings: Sequence[Recording], labels: Sequence[str]) -> float:
+        """Compute the share of the recordings that are answered by their labels.
+
+        Raises:
+            UserError: As of `predict_proba`, or if there is not one label for each recording, at least one.
+        """
+        if len(labels) != len(recordings) or not len(labels):
+            raise UserError(f"labels must be one for each recording, got {len(labels)} for {len(recordings)}")
+        return float((self.predict(recordings) == np.asarray(labels)).mean())
+
+    def predict_proba(self, recordings: Sequence[Recording]) -> np.ndarray:
         """Compute the probability of each class, `(N, num_classes)`, averaged over the windows of each recording.
 
         Raises:
             UserError: As of `predict_windows`, or if `recordings` is one recording and no sequence of them.
         """
-        if isinstance(recordings, str | Path | np.ndarray | Tensor):
-            raise UserError(f"recordings must be a list, such as [path], got one {type(recordings).__name__}")
-        windows = [self.predict_windows(recording) for recording in recordings]
-        if not windows:
-            return torch.empty(0, len(self.class_names))
-        return torch.stack([torch.stack([each.probabilities for each in found]).mean(dim=0) for found in windows])
+        is_pair = isinstance(recordings, tuple) and len(recordings) == 2 and isinstance(recordings[1], int)
+        if is_pair or isinstance(recordings, str | Path | np.ndarray | Tensor):
+            kind = type(recordings).__name__
+            raise UserError(f"recordings must be a list, such as [path] or [(samples, rate)], got one {kind}")
+        means = [torch.stack([each.probabilities for each in self.predict_windows(recording)]).mean(dim=0)
+                 for recording in recordings]  # fmt: skip
+        return torch.stack(means).numpy() if means else np.empty((0, len(self.classes_)), np.float32)
 
     def predict_windows(
         self, recording: Recording, *, window: float | None = None, hop: float | None = None
@@ -184,8 +199,13 @@ class AudioClassifier:
         if not samples.is_floating_point() or samples.ndim not in (1, 2) or not samples.numel():
             found = f"{tuple(samples.shape)} of {str(samples.dtype).removeprefix('torch.')}"
             raise UserError(f"samples must be (L,) or (channels, L) of real numbers in [-1, 1], got {found}")
+        if samples.ndim == 2 and samples.shape[0] > samples.shape[1]:
+            shape = tuple(samples.shape)
+            raise UserError(f"samples must be (channels, L), got {shape}; soundfile gives (L, channels): take samples.T")
         if not samples.isfinite().all():
             raise UserError("samples must be finite, got NaN or infinity")
+        if not samples.any():
+            raise UserError("samples must not be silent, got 0 alone")
         if not isinstance(rate, int) or rate < 1:
             raise UserError(f"rate must be a positive integer in Hz, got {rate!r}")
         return samples.float().reshape(-1, samples.shape[-1]), rate

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from tasks.errors import UserError
 from tasks.estimators.run import Run, Sample
-from tasks.learning.backbone import check_takes_rate
+from tasks.learning.backbone import ShortensSequences, check_takes_rate
 from tasks.learning.rejection import names_one_class
 from tasks.runs.run_folder import RunFolder
 from tasks.training.prediction_table import Columns, name_columns
@@ -61,6 +61,9 @@ def predict_files(
     for file in find_files(run, files, report=report):
         try:
             samples, rate = run.read_native_samples(file) if native_rate else (run.read_samples(file), 1.0)
+            if native_rate and isinstance(run.model.backbone, ShortensSequences):
+                # Not every rate may fit the strides of a stem.
+                run.model.backbone.output_lengths(torch.ones(1, dtype=torch.int64), rate=rate)  # type: ignore[call-arg]
         except UNREADABLE as error:
             report(file, error)
             continue

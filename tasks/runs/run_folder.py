@@ -97,8 +97,13 @@ class RunFolder:
         return self.path / "results.json"
 
     def read_results(self) -> dict[str, Any]:
-        """Return the content of `results`; empty if there is no such file."""
-        return json.loads(self.results.read_text(encoding="utf-8")) if self.results.is_file() else {}
+        """Return the content of `results`; empty if there is no such file, `UserError` if it is damaged."""
+        if not self.results.is_file():
+            return {}
+        try:
+            return json.loads(self.results.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{self.results} must be JSON, as the training wrote it, got: {error}") from error
 
     @property
     def predictions(self) -> Path:

@@ -230,11 +230,21 @@ class AudioDataModule(InMemoryDataModule):
             num_items: Number of items.
             identity: Names the files, as plain values that change with them.
         """
+
+        def decode_clip(name: str, source: Item) -> Tensor:
+            audio = read(name, source)
+            if self.channels not in ("mono", len(audio.waveform)):
+                found = len(audio.waveform)
+                raise AudioError(
+                    name, f"its channels must be {self.channels}, which the option channels says, got {found}"
+                )
+            return self.prepare(audio)
+
         return load_decoded_clips(
             self.cache,
             key={"sample_rate": self.sample_rate, "channels": self.channels, **identity},
             items=items,
-            decode=lambda name, source: self.prepare(read(name, source)),
+            decode=decode_clip,
             num_items=num_items,
         )
 
@@ -306,7 +316,7 @@ def prepare_waveform(audio: tuple[Tensor, int], *, sample_rate: int, channels: i
     if channels == "mono":
         waveform = waveform.mean(dim=0, keepdim=True)
     elif len(waveform) != channels:
-        raise UserError(f"channels must be the {len(waveform)} of the files, or mono, got {channels}")
+        raise UserError(f"a recording must have as many channels as the training, {channels}, got {len(waveform)}")
     return resample(waveform, rate=rate, to=sample_rate)
 
 

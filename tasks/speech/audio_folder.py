@@ -87,7 +87,8 @@ class AudioFolder(AudioDataModule):
             return
         count = f"{len(faults)} of {num_clips} files"
         if self.on_bad_file == "error":
-            rule = "root must hold files that can be decoded"
+            place = f"root, {self.root}," if self.table is None else f"table, whose paths are relative to {self.root},"
+            rule = f"{place} must hold files that can be decoded"
             told = "\n  ".join(["(on_bad_file: skip leaves them out):", *faults])
             raise UserError(f"{rule}, got {count} that cannot {told}")
         console = make_console()
@@ -101,10 +102,15 @@ class AudioFolder(AudioDataModule):
             splits = choose_splits_by_fold([clip.fold for clip in clips], test_fold=self.test_fold)
         if None not in splits:
             return {split: torch.tensor([row for row, each in enumerate(splits) if each == split]) for split in SPLITS}
-        if len(clips) < len(SPLITS):
-            raise UserError(f"root must hold a clip for each of {', '.join(SPLITS)}, got {len(clips)}")
+        if None not in [clip.fold for clip in clips]:
+            raise UserError(f"test_fold must be one of {', '.join(sorted({str(clip.fold) for clip in clips}))} for a "
+                            "table with folds and no splits, got null")  # fmt: skip
         groups = [clip.group for clip in clips]
-        keys = digests if None in groups else groups
+        # Parts of one file are of one recording.
+        of_file = [digest if clip.is_whole else str(clip.path) for clip, digest in zip(clips, digests, strict=True)]
+        keys, what = (of_file, "files") if None in groups else (groups, "groups")
+        if len(set(keys)) < len(SPLITS):
+            raise UserError(f"{what} must be at least one for each of {', '.join(SPLITS)}, got {len(set(keys))}")
         if len(set(keys)) == len(keys):
             parts = stratified_split(labels, fractions=FRACTIONS, seed=self.split_seed)
         else:
@@ -126,7 +132,9 @@ def _check_splits(clips: list[Clip], rows: dict[str, Tensor], digests: list[str]
     trained = {clips[row].label for row in rows["train"].tolist()}
     if untrained := [name for name in class_names if name not in trained]:
         raise UserError(f"train must hold clips of each class, got none of {untrained[0]}")
-    for keys, what in ((digests, "the same content"), ([clip.group for clip in clips], "one group")):
+    paths = [str(clip.path) for clip in clips]
+    groups = [clip.group for clip in clips]
+    for keys, what in ((digests, "the same content"), (paths, "one file"), (groups, "one group")):
         first: dict[str, tuple[str, int]] = {}
         for split in SPLITS:
             for row in rows[split].tolist():

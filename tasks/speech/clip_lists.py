@@ -25,9 +25,14 @@ class Clip(NamedTuple):
     end: float | None = None
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its file."""
+        return self.end is None and not self.start
+
+    @property
     def name(self) -> str:
         """The path; of a part of a file also its seconds."""
-        if self.end is None and not self.start:
+        if self.is_whole:
             return str(self.path)
         return f"{self.path}[{self.start:g}-{'' if self.end is None else f'{self.end:g}'}s]"
 
@@ -80,7 +85,12 @@ def read_clip_table(path: Path, *, root: Path) -> list[Clip]:
                         f"{', '.join(columns) or 'none'}")  # fmt: skip
     if not rows:
         raise UserError(f"table must have a row for each clip, got none in {path}")
-    return [_read_row(row, columns, root, f"{path} line {line}") for line, row in enumerate(rows, start=2)]
+    clips: dict[str, Clip] = {}
+    for line, row in enumerate(rows, start=2):
+        clip = _read_row(row, columns, root, f"{path} line {line}")
+        if clips.setdefault(clip.name, clip) is not clip:
+            raise UserError(f"{path} line {line} must name another clip than the lines before, got {clip.name} again")
+    return list(clips.values())
 
 
 def _read_row(row: dict[str, str], columns: Sequence[str], root: Path, place: str) -> Clip:

@@ -55,7 +55,8 @@ def load_decoded_clips(
     """Map the decoded clips of a data set into memory; decode them first if no earlier call has.
 
     A folder within `folder`, named after a hash of the key, holds them. It gets its name when it is whole, so an
-    interrupted call leaves nothing behind that a later one would take. A second process waits for the first.
+    interrupted call leaves nothing behind that a later one would take. A folder that was damaged later is made anew. A
+    second process waits for the first.
 
     Args:
         folder: Folder of all decoded data sets; it is made.
@@ -73,7 +74,8 @@ def load_decoded_clips(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{path.name}.lock"):
-            if not path.is_dir():
+            if not _is_whole(path):
+                shutil.rmtree(path, ignore_errors=True)
                 _decode_all(path, items(), decode, num_items)
     except OSError as error:
         raise UserError(f"cache must be a folder that can be written to, got {folder}: {error.strerror}") from error
@@ -84,6 +86,15 @@ def identify(path: Path) -> list[Any]:
     """Describe a file by name, size and time of the last change, without reading it."""
     status = path.stat()
     return [str(path), status.st_size, status.st_mtime_ns]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        table = json.loads((path / "clips.json").read_text(encoding="utf-8"))
+        size = (path / "samples.f32").stat().st_size
+        return size == 4 * table["channels"] * sum(table["lengths"])
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _decode_all(

@@ -392,10 +392,26 @@ class _BeginRun(Callback):
         self.cli.begin()
 
 
-def is_own_check(error: Exception) -> bool:
+def find_reason(error: BaseException) -> BaseException | None:
+    """Return the error that one line can tell: this one, or the one for which jsonargparse could not build an option.
+
+    `None` for what keeps its traceback.
+    """
+    if isinstance(error, FAILURES) or is_own_check(error):
+        return error
+    wraps = isinstance(error, ValueError) and error.__cause__ is not None and _modules(error)[-1] == "jsonargparse"
+    return find_reason(error.__cause__) if wraps and error.__cause__ else None
+
+
+def is_own_check(error: BaseException) -> bool:
     """Return whether a check of this project or of Lightning failed, with no code of a user in between.
 
     One line then tells all.
     """
-    modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = _modules(error)
     return isinstance(error, ValueError) and modules[-1] in CHECKING and set(modules) <= OURS | PASSED_THROUGH
+
+
+def _modules(error: BaseException) -> list[str]:
+    """Return the packages of the calls that led to an error, the first call first."""
+    return [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]

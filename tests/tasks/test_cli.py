@@ -504,6 +504,21 @@ def test_an_optimizer_takes_its_own_options_and_none_of_the_default(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data.augmentation.speed=2"], "speed must lie in [0, 1), got 2.0"),
+        (["--data.augmentation.snr=[1,0]", "--data.augmentation.noise=."], "snr must "),
+        (["--model.backbone.stem.num_mels=0"], "num_mels must be at least 1, got 0"),
+    ],
+)
+def test_an_option_that_a_nested_part_refuses_is_told_in_one_line(tmp_path, words, told):
+    write_folder(tmp_path / "recordings")
+    answer = hyperseq("fit", "--config", SPEECH_FOLDER, f"--data.root={tmp_path / 'recordings'}",
+                      f"--data.cache={tmp_path / 'decoded'}", "--run.root", tmp_path, *words)  # fmt: skip
+    assert answer.code == 1 and one_line(answer).startswith(f"hyperseq: error: {told}")
+
+
+@pytest.mark.parametrize(
     ("flag", "told"),
     [
         ("--model.optimizer.lr=0.1", "unknown key 'lr'"),

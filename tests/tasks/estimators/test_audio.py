@@ -65,18 +65,22 @@ def classifier(folder):
 
 
 def test_a_folder_of_any_files_is_trained_on_and_learnt(classifier, folder):
-    assert classifier.class_names == ("high", "low")
+    assert classifier.classes_.tolist() == ["high", "low"]
     new = [write(folder / f"new{label}.wav", tone(1200 - 900 * label, seconds=0.15, seed=99)) for label in (0, 1)]
-    assert classifier.predict(new) == ["high", "low"]
+    assert classifier.predict(new).tolist() == ["high", "low"]
+    assert classifier.score(new, ["high", "high"]) == 0.5
+    with pytest.raises(UserError, match="^labels must be one for each recording, got 1 for 2$"):
+        classifier.score(new, ["high"])
+    assert classifier.predict([]).shape == (0,)
 
 
 def test_a_recording_is_answered_alike_as_file_array_and_tensor_alone_and_among_longer_ones(classifier, folder):
     samples = tone(1200, seconds=0.13, seed=7)
     path = write(folder / "one.wav", samples, subtype="FLOAT")
-    alone = classifier.predict_proba([path])
+    alone = torch.from_numpy(classifier.predict_proba([path]))
     assert alone.sum().item() == pytest.approx(1)
     others = classifier.predict_proba([(samples[:, 0], 8000), str(path), (torch.from_numpy(samples).mT, 8000)])
-    torch.testing.assert_close(others, alone.expand(3, -1))
+    torch.testing.assert_close(torch.from_numpy(others), alone.expand(3, -1))
     long = classifier._data.normalize(torch.from_numpy(tone(300, seconds=0.2)).mT)
     short = classifier._data.normalize(torch.from_numpy(samples).mT)
     x = torch.stack([long, torch.nn.functional.pad(short, (0, long.shape[1] - short.shape[1]))])
@@ -87,7 +91,7 @@ def test_a_recording_is_answered_alike_as_file_array_and_tensor_alone_and_among_
 def test_another_rate_is_resampled(classifier):
     for rate in (8000, 16000, 44100):
         recordings = [(tone(pitch, seconds=0.2, rate=rate, seed=3)[:, 0], rate) for pitch in (1200, 300)]
-        assert classifier.predict(recordings) == ["high", "low"]
+        assert classifier.predict(recordings).tolist() == ["high", "low"]
 
 
 def test_windows_cover_a_long_recording(classifier):
@@ -95,10 +99,10 @@ def test_windows_cover_a_long_recording(classifier):
     windows = classifier.predict_windows((samples, 8000), window=0.2, hop=0.1)
     assert [each.start for each in windows] == pytest.approx([place / 10 for place in range(9)])
     assert [each.end - each.start for each in windows] == pytest.approx([0.2] * 9)
-    names = [classifier.class_names[each.probabilities.argmax()] for each in windows]
+    names = [classifier.classes_[each.probabilities.argmax()] for each in windows]
     assert names[:3] == ["high"] * 3 and names[-3:] == ["low"] * 3
     mean = torch.stack([each.probabilities for each in classifier.predict_windows((samples, 8000))]).mean(dim=0)
-    torch.testing.assert_close(classifier.predict_proba([(samples, 8000)])[0], mean)
+    torch.testing.assert_close(classifier.predict_proba([(samples, 8000)])[0], mean.numpy())
 
 
 def test_the_command_answers_files_by_the_run_alone_and_names_the_bad_ones(classifier, folder):
@@ -210,7 +214,7 @@ def test_at_its_native_rate_a_recording_is_not_resampled_and_the_network_is_told
     x = native._data.normalize(torch.from_numpy(fast).mT, rate=16000)
     assert x.shape == (1, 3200)
     found = native.predict_proba([(fast[:, 0], 16000)])
-    torch.testing.assert_close(found, native.run.predict(x[None], rate=0.5))
+    torch.testing.assert_close(torch.from_numpy(found), native.run.predict(x[None], rate=0.5))
     path = write(folder / "fast.wav", np.tile(fast, (2, 1)), rate=16000, subtype="FLOAT")
     columns = predict_files(native.run, [path], report=None, native_rate=True)
     assert columns["name"] == [f"{path}[{place}-{place + 200}ms]" for place in (0, 100, 200)]
@@ -229,6 +233,26 @@ def test_a_class_with_the_name_of_the_rejection_cannot_be_rejected(classifier, f
     run.description = replace(run.description, class_names=("(none)", "low"))
     with pytest.raises(UserError, match=r"^reject_below must be left out where a class is named \(none\), got 0.5$"):
         predict_files(run, [path], report=print, reject_below=0.5)
+
+
+def test_a_file_whose_native_rate_fits_no_stride_is_named_and_the_others_are_answered(rated, folder):
+    paths = [write(folder / f"{rate}.wav", tone(300, seconds=0.1, rate=rate), rate=rate) for rate in (4000, 44100, 8000)]
+    told = []
+    run = rated(LearnedFilters(4, strides=(4, 4)), native_rate=True).run
+    columns = predict_files(run, paths, report=lambda *fault: told.append(fault), native_rate=True)
+    assert columns["name"] == [str(paths[0]), str(paths[2])]
+    ((path, error),) = told
+    assert path == paths[1] and "rate must divide the first of strides, 4, into a whole number" in str(error)
+
+
+def test_damaged_results_and_a_place_below_a_file_are_named(classifier, folder):
+    damaged = Path(shutil.copytree(classifier.run.path, folder / "damaged"))
+    (damaged / "results.json").write_text("{")
+    path = write(folder / "low.wav", tone(300, seconds=0.15, seed=98))
+    answer = hyperseq("predict", "--run", damaged, "--reject-below", "auto", path)
+    assert f"{damaged / 'results.json'} must be JSON, as the training wrote it, got: " in answer.err
+    answer = hyperseq("predict", "--run", damaged, "--out", path / "x.csv", path)
+    assert answer.err == f"hyperseq: error: --out must lie in a folder, got {path / 'x.csv'} below the file {path}\n"
 
 
 def test_a_native_rate_is_refused_where_it_means_nothing(classifier, rated, folder, monkeypatch):
@@ -262,6 +286,7 @@ def test_a_folder_is_trained_on_by_the_shipped_config(monkeypatch):
     [
         ("no/folder", [], "source must be a folder of recordings or a config file, got 'no/folder'"),
         (CONFIG, ["--trainer.max_epoch=1"], "unknown key 'trainer.max_epoch'; did you mean 'trainer.max_epochs'?"),
+        (CONFIG, ["--data.augmentation.speed=2"], "speed must lie in [0, 1), got 2.0"),
         (CONFIG, ["--data.root=no/folder"], "root must be a folder with one folder for each class, got no/folder"),
     ],
 )
@@ -272,8 +297,9 @@ def test_what_cannot_be_trained_on_is_an_error_and_no_exit(source, options, mess
 
 
 def test_one_recording_is_no_list_of_recordings(classifier):
-    for one, name in (("a.wav", "str"), (Path("a.wav"), type(Path()).__name__), (np.zeros(8), "ndarray")):
-        with pytest.raises(UserError, match=rf"^recordings must be a list, such as \[path\], got one {name}$"):
+    for one in ("a.wav", Path("a.wav"), np.zeros(8), (np.zeros(8), 8000)):
+        message = f"recordings must be a list, such as [path] or [(samples, rate)], got one {type(one).__name__}"
+        with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
             classifier.predict(one)
 
 
@@ -284,6 +310,8 @@ def test_what_cannot_be_answered_is_named(classifier):
         ((samples, 8000), {"hop": 0.3}, r"hop must lie in \(0, window = 0.2\], so that no sample is left out, got 0.3"),
         ((samples, 0), {}, "rate must be a positive integer in Hz, got 0"),
         ((np.zeros(4, np.int16), 8000), {}, r"samples must be \(L,\) or .* in \[-1, 1\], got \(4,\) of int16"),
+        ((np.zeros((9, 2)), 8000), {}, r"samples must be \(channels, L\), got \(9, 2\); .*: take samples.T"),
+        ((np.zeros(4), 8000), {}, "samples must not be silent, got 0 alone"),
         ((np.array([np.nan]), 8000), {}, "samples must be finite, got NaN or infinity"),
         (samples, {}, r"recording must be a path or \(samples, rate\), got ndarray"),
         ("no.wav", {}, "no.wav: there is no such file"),

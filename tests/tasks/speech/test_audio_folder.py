@@ -131,14 +131,43 @@ def test_a_table_says_which_split_a_clip_is_in(folder):
     assert names(data, "test") == ["speaker3-3.wav"] * 2
 
 
-def test_a_table_says_which_part_of_a_file_a_clip_is(folder):
-    write(folder / "long.wav", tone(300, seconds=2.0))
-    lines = [f"long.wav,{'ab'[part % 2]},{part / 10},{part / 10 + 0.1}" for part in range(20)]
+def test_a_table_says_which_part_of_a_file_a_clip_is_and_parts_of_a_file_come_into_one_split(folder):
+    lines = []
+    for file in range(10):
+        write(folder / f"long{file}.wav", tone(300, seconds=0.4, seed=file))
+        lines += [f"long{file}.wav,{'ab'[part % 2]},{part / 10},{part / 10 + 0.1}" for part in range(4)]
     data = set_up(folder, table=write_table(folder, lines, "path,label,start,end"), normalization="none")
     clip = data.splits["train"].x[1]
-    name = data.sample_names[data.splits["train"].index[1]]
-    start = float(name.rpartition("[")[2].partition("-")[0])
-    assert torch.equal(clip, read_audio(folder / "long.wav", start=start, end=start + 0.1).waveform)
+    file, _, part = data.sample_names[data.splits["train"].index[1]].rpartition("[")
+    start = float(part.partition("-")[0])
+    assert torch.equal(clip, read_audio(folder.parent / file, start=start, end=start + 0.1).waveform)
+    files = [{name.partition("[")[0] for name in names(data, split)} for split in data.splits]
+    assert [len(each) for each in files] == [7, 1, 2] and len(set.union(*files)) == 10
+
+
+def test_parts_of_one_file_in_two_splits_are_refused(folder):
+    lines = [*rows(), "low/speaker0-0.wav,low,test"]
+    lines[4] += ",0,0.05"
+    lines[-1] += ",0.02,0.07"
+    lines[:4], lines[5:8] = [line + ",," for line in lines[:4]], [line + ",," for line in lines[5:8]]
+    table = write_table(folder, lines, "path,label,split,start,end")
+    with pytest.raises(UserError, match=r"got one file in train and test: .*-0.wav\[0-0.05s\] and .*\[0.02-0.07s\]$"):
+        set_up(folder, table=table)
+
+
+def test_folds_without_a_choice_of_one_are_refused(folder):
+    lines = [f"{name}/speaker{n}-{n}.wav,{name},{n}" for name in ("high", "low") for n in range(4)]
+    with pytest.raises(
+        UserError, match="^test_fold must be one of 0, 1, 2, 3 for a table with folds and no splits"
+    ):
+        set_up(folder, table=write_table(folder, lines, "path,label,fold"))
+
+
+def test_a_file_that_a_table_misses_is_told_with_the_folder_of_its_paths(folder):
+    with pytest.raises(
+        UserError, match=rf"^table, whose paths are relative to {folder}, must hold .*, got 1 of 2"
+    ):
+        set_up(folder, table=write_table(folder, ["nowhere.wav,a", "low/speaker0-0.wav,b"], "path,label"))
 
 
 def test_a_fold_tests_the_next_one_validates(folder):
@@ -164,7 +193,7 @@ def test_each_bad_file_is_named_once_or_left_out_and_listed(folder, capsys):
     with pytest.raises(UserError) as caught:
         set_up(folder)
     message = str(caught.value)
-    assert message.startswith("root must hold files that can be decoded, got 3 of 23 files that cannot "
+    assert message.startswith(f"root, {folder}, must hold files that can be decoded, got 3 of 23 files that cannot "
                               "(on_bad_file: skip leaves them out):\n  ")  # fmt: skip
     assert [message.count(f"/low/{name}: ") for name in BAD_FILES] == [1, 1, 1] and message.count("\n") == 3
     data = set_up(folder, on_bad_file="skip")
@@ -177,7 +206,7 @@ def test_two_clips_are_too_few_to_split(folder):
     for name in ("high", "low"):
         for path in sorted((folder / name).iterdir())[1:]:
             path.unlink()
-    with pytest.raises(UserError, match="^root must hold a clip for each of train, val, test, got 2$"):
+    with pytest.raises(UserError, match="^files must be at least one for each of train, val, test, got 2$"):
         set_up(folder)
 
 
@@ -194,8 +223,11 @@ def test_files_of_any_rate_width_and_channels_come_to_one_rate(folder):
     data = set_up(folder, sample_rate=8000)
     lengths = torch.cat([split.x.lengths for split in data.splits.values()]).tolist()
     assert sorted(round(length, -1) for length in lengths) == [80] * 10 + [1600] * 10
-    with pytest.raises(UserError, match="channels must be the 1 of the files, or mono, got 2"):
+    with pytest.raises(UserError) as caught:
         set_up(folder, channels=2)
+    faults = str(caught.value).splitlines()[1:]
+    assert len(faults) == 12 and not any("b.wav" in fault or "ü.flac" in fault for fault in faults)
+    assert faults[0].endswith("/x/0.01a.wav: it must have the 2 of the option channels, got 1")
 
 
 def test_samples_of_a_new_file_are_as_those_of_the_training(folder):
@@ -233,7 +265,8 @@ def test_a_long_file_is_read_in_windows_that_overlap_by_half(folder):
         (["a.wav,x,dev"], "path,label,split", "split must be one of train, val, test, got 'dev' in "),
         (["a.wav,x,1s"], "path,label,start", "start must be seconds, got '1s' in "),
         (rows(("train", "train", "val", "val")), "path,label,split", "split must name clips for test, got none"),
-        ([*rows(), "high/speaker3-3.wav,low,test"], "path,label,split", "content must have one label, got high and"),
+        ([*rows(), "high/speaker3-3.wav,low,test"], "path,label,split", "table.csv line 10 must name another clip than "
+                                                                       "the lines before, got .*3-3.wav again"),
     ],
 )  # fmt: skip
 def test_a_table_that_breaks_a_rule_is_named(folder, lines, header, message):
@@ -250,6 +283,12 @@ def test_the_same_content_in_two_splits_is_refused(folder):
         "a split must share nothing with another, got the same content in train and test: "
         f"{folder / 'low/speaker0-0.wav'} and {folder / 'low/other.wav'}"
     )
+
+
+def test_the_same_content_with_two_labels_is_refused(folder):
+    shutil.copy(folder / "low/speaker0-0.wav", folder / "high/other.wav")
+    with pytest.raises(UserError, match="^content must have one label, got high and low for "):
+        set_up(folder)
 
 
 def test_one_group_in_two_splits_is_refused(folder):

@@ -1,6 +1,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,6 +80,16 @@ def test_an_interrupted_decoding_leaves_nothing_that_is_taken(tmp_path):
         load(tmp_path, decode=interrupted)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.suffix != ".part"] == []
     assert load(tmp_path).kept == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize("name", ["samples.f32", "clips.json"])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-3]), Path.unlink])
+def test_damaged_clips_are_decoded_again(tmp_path, name, damage):
+    expected = [clip.clone() for clip in load(tmp_path).waveforms]
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    damage(folder / name)
+    for found, clip in zip(load(tmp_path).waveforms, expected, strict=True):
+        assert torch.equal(found, clip)
 
 
 def test_without_any_good_clip_there_are_only_faults(tmp_path):
