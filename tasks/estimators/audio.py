@@ -201,7 +201,9 @@ class AudioClassifier:
             raise UserError(f"samples must be (L,) or (channels, L) of real numbers in [-1, 1], got {found}")
         if samples.ndim == 2 and samples.shape[0] > samples.shape[1]:
             shape = tuple(samples.shape)
-            raise UserError(f"samples must be (channels, L), got {shape}; soundfile gives (L, channels): take samples.T")
+            raise UserError(
+                f"samples must be (channels, L), got {shape}; soundfile gives (L, channels): take samples.T"
+            )
         if not samples.isfinite().all():
             raise UserError("samples must be finite, got NaN or infinity")
         if not samples.any():

@@ -21,6 +21,7 @@ from tasks.extras import install_command
 from tasks.shipped import resolve_config_names
 from tasks.short_help import OPTIONS
 from tests.tasks.command import DIGITS, ROOT, TINY, fit, hyperseq
+from tests.tasks.speech.recordings import write_folder
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -501,6 +502,9 @@ def test_an_optimizer_takes_its_own_options_and_none_of_the_default(tmp_path):
     fit(tmp_path, *words, "--model.optimizer.betas=[0.8,0.9]")
     configs = [yaml.safe_load((tmp_path / f"digits/{number}/config.yaml").read_text()) for number in (1, 2)]
     assert [config["model"]["optimizer"]["init_args"]["betas"] for config in configs] == [[0.5, 0.95], [0.8, 0.9]]
+
+
+SPEECH_FOLDER = ROOT / "configs/speech/folder.yaml"
 
 
 @pytest.mark.parametrize(

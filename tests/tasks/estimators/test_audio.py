@@ -236,7 +236,9 @@ def test_a_class_with_the_name_of_the_rejection_cannot_be_rejected(classifier, f
 
 
 def test_a_file_whose_native_rate_fits_no_stride_is_named_and_the_others_are_answered(rated, folder):
-    paths = [write(folder / f"{rate}.wav", tone(300, seconds=0.1, rate=rate), rate=rate) for rate in (4000, 44100, 8000)]
+    paths = [
+        write(folder / f"{rate}.wav", tone(300, seconds=0.1, rate=rate), rate=rate) for rate in (4000, 44100, 8000)
+    ]
     told = []
     run = rated(LearnedFilters(4, strides=(4, 4)), native_rate=True).run
     columns = predict_files(run, paths, report=lambda *fault: told.append(fault), native_rate=True)

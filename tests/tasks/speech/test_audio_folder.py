@@ -157,16 +157,12 @@ def test_parts_of_one_file_in_two_splits_are_refused(folder):
 
 def test_folds_without_a_choice_of_one_are_refused(folder):
     lines = [f"{name}/speaker{n}-{n}.wav,{name},{n}" for name in ("high", "low") for n in range(4)]
-    with pytest.raises(
-        UserError, match="^test_fold must be one of 0, 1, 2, 3 for a table with folds and no splits"
-    ):
+    with pytest.raises(UserError, match="^test_fold must be one of 0, 1, 2, 3 for a table with folds and no splits"):
         set_up(folder, table=write_table(folder, lines, "path,label,fold"))
 
 
 def test_a_file_that_a_table_misses_is_told_with_the_folder_of_its_paths(folder):
-    with pytest.raises(
-        UserError, match=rf"^table, whose paths are relative to {folder}, must hold .*, got 1 of 2"
-    ):
+    with pytest.raises(UserError, match=rf"^table, whose paths are relative to {folder}, must hold .*, got 1 of 2"):
         set_up(folder, table=write_table(folder, ["nowhere.wav,a", "low/speaker0-0.wav,b"], "path,label"))
 
 
