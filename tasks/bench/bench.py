@@ -11,6 +11,9 @@ from tasks.errors import UserError
 from tasks.shipped import find_configs
 
 POLL = 30.0
+OWNED = ("config", "ckpt_path", "seed_everything")
+SHARED = ("run.num_threads", "run.compile")
+"""Options of the run that are the same for all of them."""
 
 
 def choose_jobs(
@@ -42,6 +45,11 @@ def choose_jobs(
     """
     configs = choose_configs(group, tasks=tasks)
     _check_different("seeds", seeds)
+    if min(seeds) < 0:
+        raise UserError(f"seeds must be at least 0, got {min(seeds)}")
+    given = [word.partition("=")[0].removeprefix("--") for word in options if word.startswith("--")]
+    if owned := [name for name in given if name in OWNED or name.startswith("run.") and name not in SHARED]:
+        raise UserError(f"options behind -- must not be those that bench sets for each run, got --{owned[0]}")
     if over is not None:
         _check_different("the values of --over", over[1])
         for value in over[1]:

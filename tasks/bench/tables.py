@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tasks.bench.budgets import Budget, describe_budget
+from tasks.bench.budgets import Budget, choose_options, describe_budget
 from tasks.bench.jobs import Job
 from tasks.bench.published import FAILED, MARKS, Published, read_published
 from tasks.results.formats import to_latex, to_markdown
@@ -28,7 +28,9 @@ def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) 
     """Write `table.md`, `table.tex` and `table.json` of what the jobs reached so far, and return their paths."""
     runs = collect_runs(jobs)
     published = read_published(group)
-    note = describe_budget(budget, group=group, tasks=runs)
+    note = "\n\n".join(
+        [describe_budget(budget, group=group, tasks=runs), *_tell_options(jobs, group=group, budget=budget)]
+    )
     table = describe(runs, published, group=group, budget=budget, note=note)
     texts = {
         "table.md": format_text(runs, published, note=note, latex=False),
@@ -36,6 +38,16 @@ def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) 
         "table.json": json.dumps(table, indent=2) + "\n",
     }
     return replace_files(texts, out=out)
+
+
+def _tell_options(jobs: Sequence[Job], *, group: str, budget: Budget) -> list[str]:
+    """Say which options stood behind `--`: the trainings are not those of the configs then."""
+    told = {}
+    for job in jobs:
+        of_budget = choose_options(budget, group=group, task=job.task)
+        added = job.options[len(of_budget) :]
+        told[" ".join(added)] = None
+    return [f"Options of every run beside its config: {words}" for words in told if words]
 
 
 def replace_files(texts: dict[str, str], *, out: Path) -> list[Path]:
@@ -180,8 +192,9 @@ def show_memory(runs: Sequence[Run]) -> str:
 
 def _describe_data(run: Run) -> str:
     options = run["config"]["data"].get("init_args", {})
-    # Shorter expressions of ListOps are another task.
-    limits = "{shortest} to {longest} symbols".format(**options) if "longest" in options else None
+    # Shorter expressions of ListOps are another task. The released ones are what they are.
+    is_drawn = "longest" in options and run.get("source") == "generated"
+    limits = "{shortest} to {longest} symbols".format(**options) if is_drawn else None
     return ", ".join(filter(None, [run.get("source"), limits, options.get("protocol")]))
 
 

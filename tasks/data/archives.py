@@ -38,6 +38,8 @@ def find_fault(archive: Archive, path: Path) -> str | None:
     """
     if not path.is_file():
         return "it is missing"
+    if not path.stat().st_size:
+        return "it is empty, 0 bytes"
     digest = hashlib.md5(usedforsecurity=False)
     try:
         for chunk in _read_chunks(archive, path):
@@ -47,11 +49,11 @@ def find_fault(archive: Archive, path: Path) -> str | None:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         fault = f"it must be a whole gzip file: {error}"
     else:
-        if digest.hexdigest() == archive.md5 or (archive.md5 is None and not _is_html(path)):
+        if digest.hexdigest() == archive.md5 or (archive.md5 is None and not is_html(path)):
             return None
         subject = "its MD5" if archive.md5_of == "file" else f"the MD5 of its {archive.md5_of}"
         fault = f"{subject} must be {archive.md5}, got {digest.hexdigest()}"
-    return "it is an HTML page, not the archive" if _is_html(path) else fault
+    return "it is an HTML page, not the archive" if is_html(path) else fault
 
 
 def _read_chunks(archive: Archive, path: Path) -> Iterator[bytes]:
@@ -68,6 +70,7 @@ def _read_chunks(archive: Archive, path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _is_html(path: Path) -> bool:
+def is_html(path: Path) -> bool:
+    """Return whether a file is a web page, as servers send in place of an archive."""
     with path.open("rb") as file:
         return file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))

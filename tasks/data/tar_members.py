@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from tasks.data.archives import CHUNK_BYTES
+from tasks.data.archives import CHUNK_BYTES, is_html
 from tasks.data.disk_space import check_space
 from tasks.errors import UserError
 
@@ -88,7 +88,10 @@ def _open_archive(path: Path) -> Iterator[tarfile.TarFile]:
             while unpacked.read(CHUNK_BYTES):
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path} must be a whole tar.gz archive, got: {error}") from error
+        found = "an HTML page" if is_html(path) else str(error)
+        raise UserError(
+            f"{path} must be a whole tar.gz archive, got: {found}; hyperseq data prepare with --replace fetches it again"
+        ) from error
 
 
 def _iterate_files(archive: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:

@@ -46,23 +46,32 @@ def write_packed(path: Path, chunks: Iterable[tuple[Bytes, NDArray[np.int64]]], 
         if path.is_file():
             return
         part = path.with_name(path.name + ".part")
-        pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, side, side))
-        labels = np.zeros(count, dtype=np.int64)
-        filled = 0
-        for images, classes in chunks:
-            taken = min(len(images), count - filled)
-            pixels[filled : filled + taken], labels[filled : filled + taken] = images[:taken], classes[:taken]
-            filled += taken
-            if filled == count:
-                break
-        pixels.flush()
-        del pixels
-        if filled < count:
-            part.unlink()
-            raise UserError(f"chunks must hold {count} images, got {filled}")
+        try:
+            labels = _write_pixels(part, chunks, count=count, side=side)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         # The images come last: where their file is, the labels are, too.
         np.save(_labels_of(path), labels)
         part.replace(path)
+
+
+def _write_pixels(
+    path: Path, chunks: Iterable[tuple[Bytes, NDArray[np.int64]]], *, count: int, side: int
+) -> NDArray[np.int64]:
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, side, side))
+    labels = np.zeros(count, dtype=np.int64)
+    filled = 0
+    for images, classes in chunks:
+        taken = min(len(images), count - filled)
+        pixels[filled : filled + taken], labels[filled : filled + taken] = images[:taken], classes[:taken]
+        filled += taken
+        if filled == count:
+            break
+    pixels.flush()
+    if filled < count:
+        raise UserError(f"chunks must hold {count} images, got {filled}")
+    return labels
 
 
 def _labels_of(path: Path) -> Path:

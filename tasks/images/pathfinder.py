@@ -17,7 +17,7 @@ from tasks.errors import UserError
 from tasks.images.generated_pathfinder import generate_pathfinder
 from tasks.images.inputs import Inputs, Normalization
 from tasks.images.packed_images import find_packed, write_packed
-from tasks.images.published.pathfinder import SIDES, list_images, read_images
+from tasks.images.published.pathfinder import SIDES, identify_release, list_images, read_images
 
 FRACTIONS = (0.8, 0.1, 0.1)
 NORMALIZATION = Normalization(mean=(0.5,), std=(0.5,))
@@ -83,9 +83,9 @@ class Pathfinder(InMemoryDataModule):
             name = f"generated-{self.side}-seed{self.data_seed}-{self.num_train}-{self.num_evaluated}.npy"
             packed = find_packed(folder / name) or self._generate(folder / name, sum(counts.values()))
         else:
-            packed = find_packed(path := folder / f"released-{self.side}-split{self.split_seed}.npy") or self._read(
-                path
-            )
+            # Packed anew where the release has changed, as after a repair.
+            name = f"released-{self.side}-split{self.split_seed}-{identify_release(self.root, self.side)}.npy"
+            packed = find_packed(folder / name) or self._read(folder / name)
             rows = random_split(len(packed[1]), fractions=FRACTIONS, seed=self.split_seed)
             counts = {split: len(index) for split, index in zip(SPLITS, rows, strict=True)}
         pixels, labels = map(torch.from_numpy, packed)

@@ -1,5 +1,6 @@
 """The released folders of Pathfinder, Path-X and Path-256: PNG images, and text files that hold their labels."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -36,13 +37,9 @@ def list_images(root: Path, side: int) -> ImageList:
         UserError: If a folder or an image is missing, or a text file is broken.
     """
     folder = DATA_SETS_BY_SIDE[side].get_place(root) / HARD
-    metadata = folder / "metadata"
-    batches = {path: path.stem for path in metadata.glob("*.npy")}
-    if not batches or not all(number.isdecimal() for number in batches.values()):
-        raise UserError(f"{metadata} must hold text files such as 0.npy, got {sorted(batches.values())[:3]}")
     files, labels, num_skipped = [], [], 0
-    for path in sorted(batches, key=lambda path: int(path.stem)):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for path, text in _read_metadata(folder / "metadata").items():
+        for number, line in enumerate(text.splitlines(), 1):
             fields = line.split()
             if len(fields) != NUM_FIELDS or fields[LABEL] not in ("0", "1"):
                 raise UserError(
@@ -58,6 +55,27 @@ def list_images(root: Path, side: int) -> ImageList:
             files.append(file)
             labels.append(int(fields[LABEL]))
     return ImageList(files, np.array(labels, dtype=np.int64), num_skipped)
+
+
+def identify_release(root: Path, side: int) -> str:
+    """Return a hash of the text files, which list all images; errors as of `list_images`."""
+    texts = _read_metadata(DATA_SETS_BY_SIDE[side].get_place(root) / HARD / "metadata")
+    content = "".join(f"{path.name}\n{text}" for path, text in texts.items())
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
+def _read_metadata(folder: Path) -> dict[Path, str]:
+    """Read the text files in the order of their numbers."""
+    batches = {path: path.stem for path in folder.glob("*.npy")}
+    if not batches or not all(number.isdecimal() for number in batches.values()):
+        raise UserError(f"{folder} must hold text files such as 0.npy, got {sorted(batches.values())[:3]}")
+    texts = {}
+    for path in sorted(batches, key=lambda path: int(path.stem)):
+        try:
+            texts[path] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} must be text in UTF-8, in spite of its name, got: {error}") from error
+    return texts
 
 
 def read_images(files: Sequence[Path], side: int) -> Iterator[NDArray[np.uint8]]:

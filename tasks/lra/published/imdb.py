@@ -38,6 +38,8 @@ def read_imdb(root: Path) -> dict[str, Reviews]:
     reviews = {split: Reviews([], []) for split in SPLITS}
     for name in sorted(keys, key=keys.__getitem__):
         split, label, _ = keys[name]
+        if not contents[name]:
+            raise UserError(f"{source}: {name} must hold a review, got 0 bytes")
         try:
             reviews[split].texts.append(contents[name].decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -46,7 +48,10 @@ def read_imdb(root: Path) -> dict[str, Reviews]:
     for split in SPLITS:
         for label, name in enumerate(CLASS_NAMES):
             if label not in reviews[split].labels:
-                raise UserError(f"{source} must hold reviews aclImdb/{split}/{name}/*.txt, got none")
+                raise UserError(
+                    f"{source} must hold reviews aclImdb/{split}/{name}/*.txt, got none; fetch it again with: "
+                    f"{DATA_SET.command(root, replace=True)}"
+                )
     return reviews
 
 

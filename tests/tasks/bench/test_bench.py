@@ -115,6 +115,21 @@ def test_a_training_outlives_the_kill_of_the_command_and_is_not_begun_again(lra)
     assert starts(lra) == {"lra-listops-full-seed0 begun": 1}
 
 
+@pytest.mark.parametrize("word", ["--seed_everything=5", "--run.name", "--run.root=x", "--config", "--ckpt_path=last"])
+def test_options_that_bench_sets_for_each_run_are_refused_beside_it(lra, word):
+    write_config(lra, "listops")
+    name = word.partition("=")[0]
+    with pytest.raises(UserError, match=f"^options behind -- must not be those that bench sets .*, got {name}$"):
+        jobs(lra, "listops", options=[word])
+    assert jobs(lra, "listops", options=["--run.num_threads=1", "--trainer.accelerator", "cpu"])
+
+
+def test_a_seed_below_0_is_refused(lra):
+    write_config(lra, "listops")
+    with pytest.raises(UserError, match="^seeds must be at least 0, got -1$"):
+        jobs(lra, "listops", seeds=(0, -1))
+
+
 def test_a_run_does_not_join_the_processes_of_a_launcher(lra, monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "SLURM_NTASKS"):
         monkeypatch.setenv(name, "2")

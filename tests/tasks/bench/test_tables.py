@@ -77,6 +77,13 @@ def test_the_limits_of_generated_expressions_are_told():
     assert "| generated, 100 to 400 symbols |" in text
 
 
+def test_released_expressions_have_the_lengths_of_their_files():
+    run = result(0, 0.5, source="released")
+    run["config"]["data"]["init_args"] |= {"shortest": 501, "longest": 1999}
+    text = format_text({"listops": [run]}, PUBLISHED, note="", latex=False)
+    assert "| released |" in text and "501" not in text
+
+
 def test_latex_holds_the_same_cells():
     text = format_text(RUNS, PUBLISHED, note=NOTES["full"], latex=True)
     assert r"hyperseq & 42.00 $\pm$ 1.41 (generated) & $\times$ & 46.00 (generated) & these runs \\" in text
@@ -157,6 +164,7 @@ def test_the_tables_lie_in_the_folder_and_json_holds_the_numbers(tmp_path):
         seeds=[0, 1, 2],
         budget="full",
         root=tmp_path / "runs",
+        options=["--trainer.limit_test_batches=8"],
         command="tests.tasks.bench.fake_fit",
     )
     write = partial(write_tables, jobs, group="lra", budget="full", out=tmp_path / "out")
@@ -164,6 +172,7 @@ def test_the_tables_lie_in_the_folder_and_json_holds_the_numbers(tmp_path):
     paths = write_tables(jobs, group="lra", budget="full", out=tmp_path / "out")
     assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
     told = json.loads((tmp_path / "out/table.json").read_text())
+    assert told["note"].endswith("\n\nOptions of every run beside its config: --trainer.limit_test_batches=8")
     listops = told["tasks"]["listops"]
     assert (listops["mean"], listops["unfinished"], listops["metric"]) == (0.505, {"2": "failed"}, "accuracy")
     assert listops["std"] == pytest.approx(0.00707, abs=1e-5)

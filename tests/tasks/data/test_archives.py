@@ -55,6 +55,12 @@ def test_an_html_page_is_called_so(path, archive, page):
     assert find_fault(archive, path) == "it is an HTML page, not the archive"
 
 
+@pytest.mark.parametrize("archive", [FILE, GZIPPED])
+def test_an_empty_file_is_called_so(path, archive):
+    path.write_bytes(b"")
+    assert find_fault(archive, path) == "it is empty, 0 bytes"
+
+
 def test_a_missing_file_is_called_so(path):
     assert find_fault(FILE, path) == "it is missing"
 

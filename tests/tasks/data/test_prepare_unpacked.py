@@ -247,8 +247,8 @@ def pieces(mirror, tmp_path):
 def test_the_three_files_of_listops_are_fetched_without_the_archive(pieces, tmp_path):
     prepare_pieces, folder = pieces
     assert prepare_pieces() and files_below(folder) == set(listops.FILES.values())
-    (folder / "basic_train.tsv").write_text("Source\tTarget\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="basic_train.tsv must have 24 samples, got 0; fetch it again"):
+    (folder / "basic_train.tsv").write_text("Source\tTarget\n[MAX 1 ]\t1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="basic_train.tsv must have 24 samples, got 1; fetch it again"):
         prepare_pieces()
     assert prepare_pieces(replace=True)
     assert (folder / "basic_train.tsv").read_bytes() == (tmp_path / "server/basic_train.tsv").read_bytes()

@@ -52,3 +52,9 @@ def test_what_is_no_whole_archive_is_refused(path, kind):
     path.write_bytes(damage(path.read_bytes())[kind])
     with pytest.raises(ValueError, match=r"data.tar.gz must be a whole tar.gz archive, got: \w"):
         read_tar_members(path, list(CONTENTS))
+
+
+def test_an_html_page_in_place_of_an_archive_is_called_so_with_the_remedy(path):
+    path.write_text("<!doctype html><title>Log in</title>")
+    with pytest.raises(ValueError, match="got: an HTML page; hyperseq data prepare with --replace fetches it again$"):
+        read_tar_members(path, list(CONTENTS))

@@ -49,6 +49,22 @@ def test_the_second_use_maps_the_packed_file(tmp_path):
     assert [file.name for file in (tmp_path / "pathfinder").glob("*.part")] == []
 
 
+def test_a_release_that_has_changed_is_packed_anew(tmp_path):
+    metadata = write_pathfinder(tmp_path) / "metadata/2.npy"
+    lines = metadata.read_text().splitlines(keepends=True)
+    metadata.write_text("".join(lines[:-4]))
+    assert sum(read(tmp_path).split_sizes.values()) == 2 * COUNT - 4
+    metadata.write_text("".join(lines))
+    assert sum(read(tmp_path).split_sizes.values()) == 2 * COUNT
+
+
+def test_a_binary_file_in_place_of_a_text_file_is_named(tmp_path):
+    path = write_pathfinder(tmp_path) / "metadata/2.npy"
+    np.save(path, np.arange(200))
+    with pytest.raises(ValueError, match="metadata/2.npy must be text in UTF-8, in spite of its name, got: "):
+        read(tmp_path)
+
+
 def test_the_outer_copy_of_path_x_is_not_used(tmp_path):
     write_pathfinder(tmp_path, side=128, parent="lra_release")
     with pytest.raises(ValueError, match="curv_contour_length_14 must be in one of .*lra_release/lra_release/pathf"):
@@ -60,7 +76,7 @@ def test_a_broken_image_and_a_missing_one_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(ValueError, match="imgs/2/sample_1.png must be a whole PNG image, got: "):
         read(tmp_path)
-    assert not list((tmp_path / "pathfinder").glob("*.npy"))
+    assert [file.suffix for file in (tmp_path / "pathfinder").iterdir()] == [".lock"]
     path.unlink()
     with pytest.raises(ValueError, match="imgs/2/sample_1.png is missing; .*metadata/2.npy lists it"):
         read(tmp_path)

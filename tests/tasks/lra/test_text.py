@@ -60,6 +60,25 @@ def test_a_truncated_archive_is_named(tmp_path):
         read(tmp_path)
 
 
+def test_an_empty_review_and_a_class_without_reviews_are_named(tmp_path):
+    write_imdb(tmp_path / "packed")
+    with tarfile.open(tmp_path / "packed/imdb/aclImdb_v1.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    reviews = sorted((tmp_path / "aclImdb/test/neg").glob("*.txt"))
+    reviews[0].write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=f"aclImdb: aclImdb/test/neg/{reviews[0].name} must hold a review, got 0 bytes"
+    ):
+        read(tmp_path)
+    for review in reviews:
+        review.unlink()
+    message = (
+        r"must hold reviews aclImdb/test/neg/\*.txt, got none; fetch it again with: hyperseq data prepare lra.text"
+    )
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path)
+
+
 def test_a_missing_archive_is_answered_with_the_command(tmp_path):
     with pytest.raises(ValueError, match="prepare it with: hyperseq data prepare lra.text"):
         read(tmp_path)
