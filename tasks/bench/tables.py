@@ -42,12 +42,8 @@ def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) 
 
 def _tell_options(jobs: Sequence[Job], *, group: str, budget: Budget) -> list[str]:
     """Say which options stood behind `--`: the trainings are not those of the configs then."""
-    told = {}
-    for job in jobs:
-        of_budget = choose_options(budget, group=group, task=job.task)
-        added = job.options[len(of_budget) :]
-        told[" ".join(added)] = None
-    return [f"Options of every run beside its config: {words}" for words in told if words]
+    added = [job.options[len(choose_options(budget, group=group, task=job.task)) :] for job in jobs]
+    return [f"Options of every run beside its config: {' '.join(words)}" for words in dict.fromkeys(added) if words]
 
 
 def replace_files(texts: dict[str, str], *, out: Path) -> list[Path]:

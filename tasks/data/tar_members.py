@@ -89,9 +89,8 @@ def _open_archive(path: Path) -> Iterator[tarfile.TarFile]:
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         found = "an HTML page" if is_html(path) else str(error)
-        raise UserError(
-            f"{path} must be a whole tar.gz archive, got: {found}; hyperseq data prepare with --replace fetches it again"
-        ) from error
+        remedy = "hyperseq data prepare with --replace fetches it again"
+        raise UserError(f"{path} must be a whole tar.gz archive, got: {found}; {remedy}") from error
 
 
 def _iterate_files(archive: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
