@@ -345,6 +345,12 @@ def _bench(words: list[str]) -> None:
     if budget == "small":
         print(describe_budget("small", group=group, tasks=tasks))
     out = options.out or (Path(folder) if options.speed else options.root / f"{group}-{budget}")
+    try:
+        # Before hours of training, not after them.
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _say_error(f"--out must be a folder that can be made, got {out}: {error.strerror}")
+        raise SystemExit(2) from error
 
     def write() -> list[Path]:
         return (

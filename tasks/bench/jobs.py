@@ -59,11 +59,19 @@ class Job:
         Raises:
             UserError: If it was not.
         """
-        asked = self.folder / "asked.json"
-        if asked.is_file() and json.loads(asked.read_text(encoding="utf-8")) != self._asked():
-            raise UserError(
-                f"config and options must be those that {self.folder} was begun with, got others: choose another --root"
-            )
+        path, asked = self.folder / "asked.json", self._asked()
+        if not path.is_file():
+            return
+        try:
+            begun = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} must be JSON, as bench wrote it, got: {error}") from error
+        for name in ("options", "config", "seed"):
+            if begun.get(name) != asked[name]:
+                was = f", which were {' '.join(begun.get(name) or ['none'])}" if name == "options" else ""
+                raise UserError(
+                    f"{name} must be as when {self.folder} was begun{was}, got others: give these, or another --root"
+                )
 
     def state(self) -> State:
         """Return what became of the run."""
@@ -82,7 +90,8 @@ class Job:
         for run in self._runs():
             # A run that is begun anew removes its numbers.
             with suppress(FileNotFoundError):
-                return {**json.loads(run.results.read_text(encoding="utf-8")), "memory": self._memory()}
+                if results := run.read_results():
+                    return {**results, "memory": self._memory()}
         return None
 
     def act(self, *, retry_failed: bool) -> State:

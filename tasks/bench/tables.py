@@ -148,7 +148,7 @@ def _own_rows(runs: dict[str, list[Run]], published: Published) -> Iterator[dict
         marked = (
             " (generated)" if any(r.get("source") == "generated" for each in by_task.values() for r in each) else ""
         )
-        name = f"{OURS}, {model}" if model else OURS
+        name = model or OURS
         yield {"model": name, **cells, "average": average and average + marked, "source": "these runs"}
 
 

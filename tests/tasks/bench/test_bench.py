@@ -152,10 +152,32 @@ def test_what_began_with_another_config_is_refused(lra):
     write_config(lra, "listops", source="generated")
     folder = lra.parent / "runs/lra-listops-full-seed0"
     with pytest.raises(
-        UserError, match="^config and options must be those that .*, got others: choose another --root$"
+        UserError, match="^config must be as when .* was begun, got others: give these, or another --root$"
     ):
         jobs(lra, "listops")
     assert folder.is_dir()
+
+
+def test_what_began_with_other_options_tells_them_and_a_damaged_note_is_named(lra):
+    write_config(lra, "listops")
+    given = ["--data.batch_size=4", "--trainer.accelerator=cpu"]
+    (job,) = jobs(lra, "listops", options=given)
+    job.act(retry_failed=False)
+    message = (
+        f"options must be as when {job.folder} was begun, which were {' '.join(given)}, got others: give these, or"
+    )
+    with pytest.raises(UserError, match=f"^{message}"):
+        jobs(lra, "listops")
+    (job.folder / "asked.json").write_text("")
+    with pytest.raises(UserError, match="asked.json must be JSON, as bench wrote it, got: "):
+        jobs(lra, "listops", options=given)
+
+
+def test_tables_that_cannot_be_written_are_refused_before_a_training(tmp_path):
+    (tmp_path / "file").touch()
+    answer = hyperseq("bench", "lra", "--tasks", "listops", "--root", tmp_path, "--out", tmp_path / "file/x")
+    assert answer.code == 2 and answer.err.startswith("hyperseq: error: --out must be a folder that can be made, got ")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(

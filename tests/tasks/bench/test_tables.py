@@ -44,7 +44,7 @@ Test accuracy in percent, mean ± standard deviation over the seeds. × stands f
 | model | listops | pathx | average | source |
 | --- | --- | --- | --- | --- |
 | hyperseq | 42.00 ± 1.41 (generated) | × | 46.00 (generated) | these runs |
-| hyperseq, gru | – | 50.00* | – | these runs |
+| gru | – | 50.00* | – | these runs |
 | A | 60.50 ± 0.07 | × | 55.25 | paper of A |
 | B (validation) | 62 | – | 71.00 | B |
 
