@@ -235,9 +235,7 @@ class AudioDataModule(InMemoryDataModule):
             audio = read(name, source)
             if self.channels not in ("mono", len(audio.waveform)):
                 found = len(audio.waveform)
-                raise AudioError(
-                    name, f"its channels must be {self.channels}, which the option channels says, got {found}"
-                )
+                raise AudioError(name, f"it must have the {self.channels} of the option channels, got {found}")
             return self.prepare(audio)
 
         return load_decoded_clips(
