@@ -48,7 +48,7 @@ def list_images(root: Path, side: int) -> ImageList:
                 )
             file = folder / fields[0] / fields[1]
             if not file.is_file():
-                raise UserError(f"{file} is missing; {path} lists it")
+                raise UserError(f"{file} is missing; {path} lists it; {_tell_remedy(side)}")
             if not file.stat().st_size:
                 num_skipped += 1
                 continue
@@ -93,10 +93,15 @@ def _read(file: Path, side: int) -> NDArray[np.uint8]:
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("L"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UserError(f"{file} must be a whole PNG image, got: {error}") from error
+        raise UserError(f"{file} must be a whole PNG image, got: {error}; {_tell_remedy(side)}") from error
     if pixels.shape != (side, side):
-        raise UserError(f"{file} must have {side} x {side} pixels, got {pixels.shape[1]} x {pixels.shape[0]}")
+        height, width = pixels.shape
+        raise UserError(f"{file} must have {side} x {side} pixels, got {width} x {height}; {_tell_remedy(side)}")
     return pixels
+
+
+def _tell_remedy(side: int) -> str:
+    return f"hyperseq data prepare {DATA_SETS_BY_SIDE[side].name} --replace unpacks the release anew"
 
 
 def _make_data_set(side: int, *aliases: str, purpose: str) -> DataSet:

@@ -78,7 +78,9 @@ def test_a_broken_image_and_a_missing_one_are_named(tmp_path):
         read(tmp_path)
     assert [file.suffix for file in (tmp_path / "pathfinder").iterdir()] == [".lock"]
     path.unlink()
-    with pytest.raises(ValueError, match="imgs/2/sample_1.png is missing; .*metadata/2.npy lists it"):
+    with pytest.raises(
+        ValueError, match="imgs/2/sample_1.png is missing; .*2.npy lists it; hyperseq data prepare images.path"
+    ):
         read(tmp_path)
 
 
