@@ -335,13 +335,13 @@ def _bench(words: list[str]) -> None:
             options=words[cut + 1 :],
             over=(options.over[0].removeprefix("--"), options.over[1:]) if options.over else None,
         )
+        if options.show:
+            for job in jobs:
+                print(describe_job(job, job.state()))
+            return
     except UserError as error:
         _say_error(error)
         raise SystemExit(2) from error
-    if options.show:
-        for job in jobs:
-            print(describe_job(job, job.state()))
-        return
     if budget == "small":
         print(describe_budget("small", group=group, tasks=tasks))
     out = options.out or (Path(folder) if options.speed else options.root / f"{group}-{budget}")
@@ -356,7 +356,7 @@ def _bench(words: list[str]) -> None:
         return (
             write_speed_tables(jobs, out=out)
             if options.speed
-            else write_tables(jobs, group=group, budget=budget, out=out)
+            else write_tables(jobs, group=group, budget=budget, out=out, options=words[cut + 1 :])
         )
 
     try:

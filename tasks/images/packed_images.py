@@ -48,12 +48,12 @@ def write_packed(path: Path, chunks: Iterable[tuple[Bytes, NDArray[np.int64]]], 
         part = path.with_name(path.name + ".part")
         try:
             labels = _write_pixels(part, chunks, count=count, side=side)
+            # The images come last: where their file is, the labels are, too.
+            np.save(_labels_of(path), labels)
+            part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        # The images come last: where their file is, the labels are, too.
-        np.save(_labels_of(path), labels)
-        part.replace(path)
 
 
 def _write_pixels(

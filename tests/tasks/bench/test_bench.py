@@ -173,6 +173,15 @@ def test_what_began_with_other_options_tells_them_and_a_damaged_note_is_named(lr
         jobs(lra, "listops", options=given)
 
 
+def test_damaged_results_are_named_by_show(lra):
+    write_config(lra, "listops")
+    run(lra, "listops")
+    (results,) = (lra.parent / "runs").rglob("results.json")
+    results.write_text("")
+    answer = hyperseq("bench", lra, "--tasks", "listops", "--root", lra.parent / "runs", "--show")
+    assert answer.code == 2 and answer.err.startswith(f"hyperseq: error: {results} must be JSON, as the training wrote")
+
+
 def test_tables_that_cannot_be_written_are_refused_before_a_training(tmp_path):
     (tmp_path / "file").touch()
     answer = hyperseq("bench", "lra", "--tasks", "listops", "--root", tmp_path, "--out", tmp_path / "file/x")
