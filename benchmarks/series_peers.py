@@ -65,15 +65,27 @@ class DilatedStack(ResidualStack):
         )
 
 
+def timed_words(config: str, peer: str, *, seconds: float, seed: int, lr: float) -> list[str]:
+    """Return the words of `hyperseq fit` that train by a config, such as `series/plaid`, for some CPU seconds."""
+    words = ["fit", "--config", f"configs/{config}.yaml", f"--seed_everything={seed}"]
+    words += [f"--run.name={config.split('/')[1]}-{peer}-s{seed}", f"--model.lr={lr}", "--trainer.max_epochs=1000000"]
+    words += ["--trainer.callbacks+=tasks.training.callbacks.time_budget.TimeBudget"]
+    return words + [f"--trainer.callbacks.seconds={seconds}"]
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add the seconds, the seed and the learning rate of a timed training."""
+    parser.add_argument("--seconds", type=float, required=True, help="CPU seconds of training: those of ours")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of batches")
+    parser.add_argument("--lr", type=float, help="peak learning rate")
+
+
 def words_of(peer: str, data_set: str, *, seconds: float, seed: int, lr: float) -> list[str]:
     """Return the words of `hyperseq fit` that train a peer."""
     depth, width = SIZES[peer][data_set]
     backbone = "--model.backbone"
     network = {"gru": "hyperseq.backbones.ResidualStack", "dilated": "benchmarks.series_peers.DilatedStack"}[peer]
-    words = ["fit", "--config", f"configs/series/{data_set}.yaml", f"--seed_everything={seed}"]
-    words += [f"--run.name={data_set}-{peer}-s{seed}", f"--model.lr={lr}", "--trainer.max_epochs=1000000"]
-    words += ["--trainer.callbacks+=tasks.training.callbacks.time_budget.TimeBudget"]
-    words += [f"--trainer.callbacks.seconds={seconds}"]
+    words = timed_words(f"series/{data_set}", peer, seconds=seconds, seed=seed, lr=lr)
     words += [f"{backbone}={network}", f"{backbone}.depth={depth}", f"{backbone}.d_model={width}"]
     if peer == "gru":
         words += [f"{backbone}.layer=tasks.learning.peer_layers.GRU"]
@@ -87,9 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.series_peers", description=__doc__, allow_abbrev=False)
     parser.add_argument("peer", choices=sorted(SIZES), help="the network")
     parser.add_argument("data_set", choices=sorted(SIZES["gru"]), help="the config in configs/series")
-    parser.add_argument("--seconds", type=float, required=True, help="CPU seconds of training: those of ours")
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of batches")
-    parser.add_argument("--lr", type=float, help="peak learning rate")
+    add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
     lr = arguments.lr or LEARNING_RATES[arguments.peer]
     words = words_of(arguments.peer, arguments.data_set, seconds=arguments.seconds, seed=arguments.seed, lr=lr)

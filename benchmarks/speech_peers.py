@@ -11,9 +11,10 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
+from benchmarks.series_peers import add_training_options, timed_words
 from hyperseq.functional import Padding, as_padding, mask_padding
 from tasks.cli import main as hyperseq
-from tasks.speech.front_ends import FeatureStandardization, Spectrum, mask_at_random
+from tasks.speech.front_ends import Spectrum, StandardizedSpectrum
 
 Lengths = TypeVar("Lengths", int, Tensor)
 
@@ -34,7 +35,7 @@ class SpectrogramImage(nn.Module):
         channels: Channels of each convolution.
     """
 
-    def __init__(self, in_channels: int, *, stem: "StandardizedSpectrum", channels: Sequence[int]) -> None:
+    def __init__(self, in_channels: int, *, stem: "SpectrumStem", channels: Sequence[int]) -> None:
         super().__init__()
         self.stem, self.out_channels = stem, channels[-1]
         widths = [in_channels, *channels]
@@ -65,8 +66,8 @@ class SpectrogramImage(nn.Module):
         return image.mean(dim=2)
 
 
-class StandardizedSpectrum(nn.Module):
-    """The log-mel spectrum of `tasks.speech.front_ends.LogMel`, standardized and masked, but not mixed.
+class SpectrumStem(StandardizedSpectrum):
+    """The log-mel spectrum of `tasks.speech.front_ends.LogMel`, not mixed.
 
     Args:
         sample_rate: Samples a second; the command takes it from the data.
@@ -76,23 +77,8 @@ class StandardizedSpectrum(nn.Module):
     """
 
     def __init__(self, sample_rate: int, *, num_mels: int, time_mask: float, frequency_mask: float) -> None:
-        super().__init__()
-        self.spectrum, self.standardization = Spectrum(sample_rate, num_mels=num_mels), FeatureStandardization(num_mels)
-        self.time_mask, self.frequency_mask = time_mask, frequency_mask
-
-    def output_lengths(self, lengths: Lengths) -> Lengths:
-        """Return the number of frames for inputs of these lengths, one or one a sample."""
-        return self.spectrum.output_lengths(lengths)
-
-    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
-        """Turn waveforms `(B, 1, L)` into `(B, num_mels, F)`."""
-        features, padding = self.spectrum(x, lengths=lengths), as_padding(lengths, x)
-        frames = None if padding is None else self.output_lengths(padding.lengths)
-        padding = as_padding(frames, features)
-        features = self.standardization(features, lengths=padding)
-        if self.training:
-            features = mask_at_random(features, frames, time=self.time_mask, frequency=self.frequency_mask)
-        return mask_padding(features, padding)
+        spectrum = Spectrum(sample_rate, num_mels=num_mels)
+        super().__init__(spectrum, time_mask=time_mask, frequency_mask=frequency_mask)
 
 
 NETWORKS = {
@@ -112,7 +98,7 @@ NETWORKS = {
     "image": {
         "": "benchmarks.speech_peers.SpectrogramImage",
         ".channels": [24, 48, 88, 48],
-        ".stem": "benchmarks.speech_peers.StandardizedSpectrum",
+        ".stem": "benchmarks.speech_peers.SpectrumStem",
         ".stem.num_mels": 40,
         ".stem.time_mask": 0.2,
         ".stem.frequency_mask": 0.2,
@@ -123,11 +109,7 @@ NETWORKS = {
 
 def words_of(peer: str, *, seconds: float, seed: int, lr: float) -> list[str]:
     """Return the words of `hyperseq fit` that train a peer."""
-    config = CONFIGS[peer]
-    words = ["fit", "--config", f"configs/speech/{config}.yaml", f"--seed_everything={seed}"]
-    words += [f"--run.name={config}-{peer}-s{seed}", f"--model.lr={lr}", "--trainer.max_epochs=1000000"]
-    words += ["--trainer.callbacks+=tasks.training.callbacks.time_budget.TimeBudget"]
-    words += [f"--trainer.callbacks.seconds={seconds}"]
+    words = timed_words(f"speech/{CONFIGS[peer]}", peer, seconds=seconds, seed=seed, lr=lr)
     return words + [f"--model.backbone{name}={value}" for name, value in NETWORKS[peer].items()]
 
 
@@ -135,9 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train one peer on FSDD."""
     parser = argparse.ArgumentParser(prog="benchmarks.speech_peers", description=__doc__, allow_abbrev=False)
     parser.add_argument("peer", choices=sorted(NETWORKS), help="the network")
-    parser.add_argument("--seconds", type=float, required=True, help="CPU seconds of training: those of ours")
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of batches")
-    parser.add_argument("--lr", type=float, help="peak learning rate")
+    add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
     lr = arguments.lr or LEARNING_RATES[arguments.peer]
     return hyperseq([*words_of(arguments.peer, seconds=arguments.seconds, seed=arguments.seed, lr=lr), *more])

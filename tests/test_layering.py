@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "benchmarks.report": {"benchmarks", "tasks"},
     "benchmarks.running_statistics": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.series_peers": {"hyperseq", "tasks"},
-    "benchmarks.speech_peers": {"hyperseq", "tasks"},
+    "benchmarks.speech_peers": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.*": {"hyperseq", "benchmarks", "tests.reference"},
 }
 LIBRARY_MAY_IMPORT = {"torch", "einops", "scipy", "typing_extensions", "safetensors"}

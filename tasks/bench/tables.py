@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tasks.bench.budgets import Budget, choose_options, describe_budget
+from tasks.bench.budgets import Budget, describe_budget
 from tasks.bench.jobs import Job
 from tasks.bench.published import FAILED, MARKS, Published, read_published
 from tasks.results.formats import to_latex, to_markdown
@@ -24,13 +24,18 @@ Run = dict[str, Any]
 """Content of `results.json`; of a run without one, `seed` and `state`."""
 
 
-def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) -> list[Path]:
-    """Write `table.md`, `table.tex` and `table.json` of what the jobs reached so far, and return their paths."""
+def write_tables(
+    jobs: Sequence[Job], *, group: str, budget: Budget, out: Path, options: Sequence[str] = ()
+) -> list[Path]:
+    """Write `table.md`, `table.tex` and `table.json` of what the jobs reached so far, and return their paths.
+
+    `options` are those behind `--`: with them, the trainings are not those of the configs.
+    """
     runs = collect_runs(jobs)
     published = read_published(group)
-    note = "\n\n".join(
-        [describe_budget(budget, group=group, tasks=runs), *_tell_options(jobs, group=group, budget=budget)]
-    )
+    note = describe_budget(budget, group=group, tasks=runs)
+    if options:
+        note += f"\n\nOptions of every run beside its config: {' '.join(options)}"
     table = describe(runs, published, group=group, budget=budget, note=note)
     texts = {
         "table.md": format_text(runs, published, note=note, latex=False),
@@ -38,12 +43,6 @@ def write_tables(jobs: Sequence[Job], *, group: str, budget: Budget, out: Path) 
         "table.json": json.dumps(table, indent=2) + "\n",
     }
     return replace_files(texts, out=out)
-
-
-def _tell_options(jobs: Sequence[Job], *, group: str, budget: Budget) -> list[str]:
-    """Say which options stood behind `--`: the trainings are not those of the configs then."""
-    added = [job.options[len(choose_options(budget, group=group, task=job.task)) :] for job in jobs]
-    return [f"Options of every run beside its config: {' '.join(words)}" for words in dict.fromkeys(added) if words]
 
 
 def replace_files(texts: dict[str, str], *, out: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,27 +75,20 @@ def load_decoded_clips(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{path.name}.lock"):
-            if not _is_whole(path):
+            if (clips := _map(path)) is None:
                 shutil.rmtree(path, ignore_errors=True)
                 _decode_all(path, items(), decode, num_items)
+                clips = _map(path)
     except OSError as error:
         raise UserError(f"cache must be a folder that can be written to, got {folder}: {error.strerror}") from error
-    return _map(path)
+    assert clips is not None
+    return clips
 
 
 def identify(path: Path) -> list[Any]:
     """Describe a file by name, size and time of the last change, without reading it."""
     status = path.stat()
     return [str(path), status.st_size, status.st_mtime_ns]
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        table = json.loads((path / "clips.json").read_text(encoding="utf-8"))
-        size = (path / "samples.f32").stat().st_size
-        return size == 4 * table["channels"] * sum(table["lengths"])
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def _decode_all(
@@ -157,9 +151,15 @@ def _decode_in_threads(
             yield from threads.map(decode_or_explain, chunk)
 
 
-def _map(path: Path) -> DecodedClips:
-    table = json.loads((path / "clips.json").read_text(encoding="utf-8"))
-    shape = sum(table["lengths"]), table["channels"]
+def _map(path: Path) -> DecodedClips | None:
+    """Map what `_decode_all` wrote; `None` if it is missing or damaged."""
+    try:
+        table = json.loads((path / "clips.json").read_text(encoding="utf-8"))
+        shape = sum(table["lengths"]), table["channels"]
+        if (path / "samples.f32").stat().st_size != 4 * math.prod(shape):
+            return None
+    except (OSError, ValueError, KeyError):
+        return None
     # Mode c: torch takes no read-only arrays, and changes must not reach the file. Nothing cannot be mapped.
     samples = np.memmap(path / "samples.f32", "<f4", "c", shape=shape) if shape[0] else np.empty(shape, np.float32)
     waveforms = RaggedSequences(torch.from_numpy(samples).mT, torch.tensor(table["lengths"], dtype=torch.int64))

@@ -261,21 +261,37 @@ class Spectrum(AtLeastFloat32):
         return features if padding is None else mask_padding(features, as_padding(self.output_lengths(ends), features))
 
 
-class _SpectralStem(nn.Module):
-    """A spectrum, standardized, masked in training, and mixed to the channels of the network."""
+class StandardizedSpectrum(nn.Module):
+    """A spectrum whose features are standardized, and masked at random in training.
+
+    Args:
+        spectrum: Gives the features.
+        in_channels: Channels of the waveform.
+        time_mask: Largest share of the frames that training replaces by the mean; 0 to 0.3.
+        frequency_mask: Largest share of the features that training replaces by the mean; 0 to 0.3.
+
+    Shape:
+        `(B, in_channels, L)` to `(B, in_channels * spectrum.num_features, F)`.
+
+    Raises:
+        UserError: If an option is out of range.
+
+    Example:
+        >>> StandardizedSpectrum(Spectrum(8000))(torch.randn(2, 1, 8000)).shape
+        torch.Size([2, 40, 101])
+    """
 
     def __init__(
-        self, spectrum: Spectrum, *, channels: int, in_channels: int, time_mask: float, frequency_mask: float
+        self, spectrum: Spectrum, *, in_channels: int = 1, time_mask: float = 0.0, frequency_mask: float = 0.0
     ) -> None:
         super().__init__()
-        _check_counts(channels=channels, in_channels=in_channels)
+        _check_counts(in_channels=in_channels)
         for name, value in {"time_mask": time_mask, "frequency_mask": frequency_mask}.items():
             if not 0 <= value < 1:
                 raise UserError(f"{name} must lie in [0, 1), got {value}")
-        num_features = in_channels * spectrum.num_features
-        self.spectrum, self.standardization = spectrum, FeatureStandardization(num_features)
+        self.num_features = in_channels * spectrum.num_features
+        self.spectrum, self.standardization = spectrum, FeatureStandardization(self.num_features)
         self.time_mask, self.frequency_mask = time_mask, frequency_mask
-        self.mixing = nn.Conv1d(num_features, channels, 1)
 
     def output_lengths(self, lengths: Lengths) -> Lengths:
         """Return the number of frames for inputs of these lengths, one or one a sample."""
@@ -284,14 +300,32 @@ class _SpectralStem(nn.Module):
     def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
         """Compute features; `lengths`, `(B,)`, are the filled positions of the waveforms."""
         features = self.spectrum(x, lengths=lengths)
-        padding = as_padding(lengths, x)
-        if padding is not None:
-            padding = as_padding(self.output_lengths(padding.lengths), features)
+        padding = self._pad_features(features, x, lengths)
         features = self.standardization(features, lengths=padding)
         if self.training:
             ends = None if padding is None else padding.lengths
             features = mask_at_random(features, ends, time=self.time_mask, frequency=self.frequency_mask)
-        return mask_padding(self.mixing(features.to(x.dtype)), padding)
+        return mask_padding(features.to(x.dtype), padding)
+
+    def _pad_features(self, features: Tensor, x: Tensor, lengths: Tensor | Padding | None) -> Padding | None:
+        padding = as_padding(lengths, x)
+        return None if padding is None else as_padding(self.output_lengths(padding.lengths), features)
+
+
+class _SpectralStem(StandardizedSpectrum):
+    """A standardized spectrum, mixed to the channels of the network."""
+
+    def __init__(
+        self, spectrum: Spectrum, *, channels: int, in_channels: int, time_mask: float, frequency_mask: float
+    ) -> None:
+        _check_counts(channels=channels)
+        super().__init__(spectrum, in_channels=in_channels, time_mask=time_mask, frequency_mask=frequency_mask)
+        self.mixing = nn.Conv1d(self.num_features, channels, 1)
+
+    def forward(self, x: Tensor, *, lengths: Tensor | Padding | None = None) -> Tensor:
+        """Compute features; `lengths`, `(B,)`, are the filled positions of the waveforms."""
+        features = super().forward(x, lengths=lengths)
+        return mask_padding(self.mixing(features), self._pad_features(features, x, lengths))
 
 
 class LogMel(_SpectralStem):

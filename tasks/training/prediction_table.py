@@ -87,7 +87,7 @@ def describe_samples(
     rows: Sequence[int],
     *,
     class_names: Sequence[str],
-    sample_names: Sequence[str] | None = None,
+    sample_names: Sequence[str] | Mapping[int, str] | None = None,
 ) -> list[str]:
     """Tell truth and prediction of some rows of a table, such as `machine 3: busy, predicted idle (0.92)`."""
     predicted = head.predictions(table.outputs)

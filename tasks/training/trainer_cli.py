@@ -399,8 +399,9 @@ def find_reason(error: BaseException) -> BaseException | None:
     """
     if isinstance(error, FAILURES) or is_own_check(error):
         return error
-    wraps = isinstance(error, ValueError) and error.__cause__ is not None and _modules(error)[-1] == "jsonargparse"
-    return find_reason(error.__cause__) if wraps and error.__cause__ else None
+    if error.__cause__ is None or not isinstance(error, ValueError) or _modules(error)[-1] != "jsonargparse":
+        return None
+    return find_reason(error.__cause__)
 
 
 def is_own_check(error: BaseException) -> bool:

@@ -23,7 +23,8 @@ def tell_worst(table: Predictions, model: Classifier, data: Any) -> list[str]:
     """Tell truth and prediction of the samples with the largest loss, by name; samples answered right are left out."""
     right = table.are_right(model.head)
     wrong = [row for row in table.order_by_loss(model.head).tolist() if right is None or not right[row]]
-    return _describe(table, wrong[:NUM_TOLD], model, data)
+    rows, names = wrong[:NUM_TOLD], data.sample_names
+    return describe_samples(table, model.head, rows, class_names=data.class_names, sample_names=names)
 
 
 def can_draw_sequences(data: Any) -> bool:
@@ -40,14 +41,13 @@ def plot_test_sequences(path: Path, table: Predictions, model: Classifier, data:
     rows = [*worst.tolist(), *others[spread].tolist()]
     drawn = []
     # A picture has no room for folders.
-    names = [PurePath(name).name for name in data.sample_names]
+    names = {index: PurePath(data.sample_names[index]).name for index in table.index[rows].tolist()}
     titles = describe_samples(table, model.head, rows, class_names=data.class_names, sample_names=names)
     for row, title in zip(rows, titles, strict=True):
         x = _find_input(data.splits["test"], int(table.index[row]))
         weights = [each[0] for each in record_fast_weights(model.backbone, x[None].to(model.device))]
-        drawn.append(
-            DrawnSequence("\n".join(wrap(title, TITLE_WIDTH)), x, weights, None if right is None else bool(right[row]))
-        )
+        lines, is_right = "\n".join(wrap(title, TITLE_WIDTH)), None if right is None else bool(right[row])
+        drawn.append(DrawnSequence(lines, x, weights, is_right))
     plot_sequences(path, drawn, sample_rate=data.sample_rate)
 
 
@@ -61,10 +61,6 @@ def predicts_numbers(table: Predictions, model: Classifier) -> bool:
     """Return whether targets and predictions are real numbers, one prediction a target."""
     predicted = model.head.predictions(table.outputs)["predicted"]
     return predicted.is_floating_point() and predicted.numel() == table.targets.numel()
-
-
-def _describe(table: Predictions, rows: list[int], model: Classifier, data: Any) -> list[str]:
-    return describe_samples(table, model.head, rows, class_names=data.class_names, sample_names=data.sample_names)
 
 
 def _find_input(samples: TensorBatches, index: int) -> Tensor:

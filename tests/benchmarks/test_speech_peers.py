@@ -8,7 +8,7 @@ from benchmarks.speech_peers import (
     LEARNING_RATES,
     NETWORKS,
     SpectrogramImage,
-    StandardizedSpectrum,
+    SpectrumStem,
     words_of,
 )
 from hyperseq import Terminator
@@ -40,7 +40,7 @@ def ours(peer):
 
 def image(**masks):
     channels = NETWORKS["image"][".channels"]
-    return SpectrogramImage(1, channels=channels, stem=StandardizedSpectrum(8000, num_mels=40, **masks))
+    return SpectrogramImage(1, channels=channels, stem=SpectrumStem(8000, num_mels=40, **masks))
 
 
 def peer_of(peer):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tasks.data.archives import is_html
 from tasks.data.data_set import DataSet
 from tasks.errors import UserError
 
@@ -17,12 +18,12 @@ def read_rows(path: Path, *, columns: int, num_headers: int = 0) -> Iterator[tup
             number of cells.
     """
     number = 0
+    if is_html(path):
+        raise UserError(f"{path} is an HTML page, not the table; fetch it again")
     try:
         # Only "\n" ends a line: a stray "\r" or form feed within a text does not.
         with path.open(encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(file, 1):
-                if number == 1 and line.lstrip().lower().startswith(("<!doctype html", "<html")):
-                    raise UserError(f"{path} is an HTML page, not the table; fetch it again")
                 cells = line.rstrip("\r\n").split("\t")
                 if len(cells) != columns:
                     raise UserError(

@@ -164,12 +164,12 @@ def test_the_tables_lie_in_the_folder_and_json_holds_the_numbers(tmp_path):
         seeds=[0, 1, 2],
         budget="full",
         root=tmp_path / "runs",
-        options=["--trainer.limit_test_batches=8"],
         command="tests.tasks.bench.fake_fit",
     )
-    write = partial(write_tables, jobs, group="lra", budget="full", out=tmp_path / "out")
+    options = ["--trainer.limit_test_batches=8"]
+    write = partial(write_tables, jobs, group="lra", budget="full", out=tmp_path / "out", options=options)
     run_jobs(jobs, write=write, say=lambda line: None)
-    paths = write_tables(jobs, group="lra", budget="full", out=tmp_path / "out")
+    paths = write()
     assert sorted((tmp_path / "out").iterdir()) == sorted(paths)
     told = json.loads((tmp_path / "out/table.json").read_text())
     assert told["note"].endswith("\n\nOptions of every run beside its config: --trainer.limit_test_batches=8")
