@@ -33,6 +33,7 @@ OPTIONS = """
   --run.name NAME                  name of the run: <root>/<name>/<number>
   --run.num_threads 1              CPU threads
   --run.compile true               train by torch.compile
+  --run.start_from FILE            start from the weights of the checkpoint of another run
 
   --trainer.max_epochs 20          epochs
   --trainer.accelerator auto       cpu, cuda, mps

@@ -13,7 +13,7 @@ hard setting of the Long Range Arena. These details are ours:
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, pi
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ from tasks.errors import UserError
 
 ANTIALIAS = 2
 MOST_SHARED_PIXELS = 1
+SHORTEST_TARGET = 3
+"""Dashes: a path is not taken back below them."""
 DISTRACTOR_TRIES, TIP_DRAWS = 4, 200
 DASHES_TAKEN_BACK, MOST_STEPS = 2, 8
 PIXELS_AT_ONCE = 2**21
@@ -90,6 +92,24 @@ RULES = {
 """The published parameters of each size."""
 
 
+def choose_rules(side: int, *, target_length: int | None = None, num_distractors: int | None = None) -> Rules:
+    """Return the published parameters of one size, or easier ones, which make another task; `None` for the published.
+
+    Raises:
+        UserError: If the side is not 32, 64 or 128, or a number is out of range.
+    """
+    if side not in RULES:
+        raise UserError(f"side must be one of {', '.join(map(str, RULES))}, got {side}")
+    rules = RULES[side]
+    length = rules.target_length if target_length is None else target_length
+    number = rules.num_distractors if num_distractors is None else num_distractors
+    if not SHORTEST_TARGET <= length <= rules.target_length:
+        raise UserError(f"target_length must lie in [{SHORTEST_TARGET}, {rules.target_length}], got {length}")
+    if not 0 <= number <= rules.num_distractors:
+        raise UserError(f"num_distractors must lie in [0, {rules.num_distractors}] for side {side}, got {number}")
+    return replace(rules, target_length=length, num_distractors=number)
+
+
 class PathfinderImages(NamedTuple):
     """Some images."""
 
@@ -99,17 +119,11 @@ class PathfinderImages(NamedTuple):
     """1 where the markers lie on one path, otherwise 0, `(N,)`."""
 
 
-def generate_pathfinder(side: int, *, seed: int) -> Iterator[PathfinderImages]:
-    """Yield images without end, some at once; side and seed alone decide them.
-
-    Raises:
-        UserError: If the side is not 32, 64 or 128.
-    """
-    if side not in RULES:
-        raise UserError(f"side must be one of {', '.join(map(str, RULES))}, got {side}")
+def generate_pathfinder(rules: Rules, *, seed: int) -> Iterator[PathfinderImages]:
+    """Yield images without end, some at once; rules and seed alone decide them."""
     number = 0
     while True:
-        yield _draw(RULES[side], np.random.default_rng((seed, number)))
+        yield _draw(rules, np.random.default_rng((seed, number)))
         number += 1
 
 

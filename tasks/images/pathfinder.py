@@ -14,7 +14,7 @@ from tasks.data.batches import Batch, TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
 from tasks.errors import UserError
-from tasks.images.generated_pathfinder import generate_pathfinder
+from tasks.images.generated_pathfinder import Rules, choose_rules, generate_pathfinder
 from tasks.images.inputs import Inputs, Normalization
 from tasks.images.packed_images import find_packed, write_packed
 from tasks.images.published.pathfinder import SIDES, identify_release, list_images, read_images
@@ -40,6 +40,9 @@ class Pathfinder(InMemoryDataModule):
         num_train: Training images to generate; the other splits do not depend on it.
         num_evaluated: Images to generate for each of validation and test.
         data_seed: Seed of what is generated; the seed of the training does not change the data.
+        target_length: Dashes of each of the two long paths of a generated image; `None` for the 14 of the benchmark.
+            Fewer of them, or fewer distractors, make another and easier task, to begin a training with.
+        num_distractors: Short paths of a generated image; `None` for those of the benchmark: 5, or 8 at 128 pixels.
         batch_size: Samples a batch.
 
     Raises:
@@ -58,6 +61,8 @@ class Pathfinder(InMemoryDataModule):
         num_train: int = 40_000,
         num_evaluated: int = 5_000,
         data_seed: int = 0,
+        target_length: int | None = None,
+        num_distractors: int | None = None,
         batch_size: int = 64,
         **options: Any,
     ) -> None:
@@ -70,6 +75,14 @@ class Pathfinder(InMemoryDataModule):
         for name, value in (("num_train", num_train), ("num_evaluated", num_evaluated)):
             if value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}")
+        self.rules = None
+        if source == "generated":
+            self.rules = choose_rules(side, target_length=target_length, num_distractors=num_distractors)
+        elif (target_length, num_distractors) != (None, None):
+            raise UserError(
+                "target_length and num_distractors must be null for released images, "
+                f"got {target_length} and {num_distractors}"
+            )
         self.side, self.source, self.root = side, source, Path(root)
         self.num_train, self.num_evaluated, self.data_seed = num_train, num_evaluated, data_seed
         self.inputs = Inputs(side=side, normalization=NORMALIZATION, num_spatial_dims=num_spatial_dims)
@@ -78,10 +91,13 @@ class Pathfinder(InMemoryDataModule):
     def read_splits(self) -> dict[str, TensorBatches]:
         """Map the images; write the file that holds them before, if it is not there."""
         folder = self.root / "pathfinder"
-        if self.source == "generated":
+        if self.rules is not None:
             counts = {"test": self.num_evaluated, "val": self.num_evaluated, "train": self.num_train}
-            name = f"generated-{self.side}-seed{self.data_seed}-{self.num_train}-{self.num_evaluated}.npy"
-            packed = find_packed(folder / name) or self._generate(folder / name, sum(counts.values()))
+            name = f"generated-{self.side}-seed{self.data_seed}-{self.num_train}-{self.num_evaluated}"
+            if self.rules != choose_rules(self.side):
+                name += f"-length{self.rules.target_length}-distractors{self.rules.num_distractors}"
+            path = folder / f"{name}.npy"
+            packed = find_packed(path) or self._generate(path, self.rules, sum(counts.values()))
         else:
             # Packed anew where the release has changed, as after a repair.
             name = f"released-{self.side}-split{self.split_seed}-{identify_release(self.root, self.side)}.npy"
@@ -99,9 +115,9 @@ class Pathfinder(InMemoryDataModule):
             begin += count
         return {split: splits[split] for split in SPLITS}
 
-    def _generate(self, path: Path, count: int) -> Any:
+    def _generate(self, path: Path, rules: Rules, count: int) -> Any:
         # Test and validation come first, so that another num_train leaves them as they are.
-        write_packed(path, generate_pathfinder(self.side, seed=self.data_seed), count=count, side=self.side)
+        write_packed(path, generate_pathfinder(rules, seed=self.data_seed), count=count, side=self.side)
         return find_packed(path)
 
     def _read(self, path: Path) -> Any:

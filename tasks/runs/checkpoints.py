@@ -86,8 +86,8 @@ def find_checkpoint(wanted: str, run: RunFolder) -> Path:
     return path
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of plain values and tensors to the CPU.
+def read_checkpoint(path: Path, *, option: str = "ckpt_path") -> dict[str, Any]:
+    """Read a checkpoint of plain values and tensors to the CPU; `option` is the one that a user named it by.
 
     Raises:
         UserError: If the file is no checkpoint.
@@ -96,24 +96,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # What torch raises depends on the bytes that it takes for a pickle.
-        raise UserError(f"ckpt_path must be a whole checkpoint, got {path}") from error
+        raise UserError(f"{option} must be a whole checkpoint, got {path}") from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise UserError(f"ckpt_path must be a checkpoint of a training, got {path}")
+        raise UserError(f"{option} must be a checkpoint of a training, got {path}")
     return content
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint into a model, as its config builds it.
+def load_weights(model: nn.Module, path: Path, *, option: str = "ckpt_path") -> None:
+    """Load the weights of a checkpoint into a model, as its config builds it; see `read_checkpoint` for `option`.
 
     Raises:
         UserError: If the weights are those of another model.
     """
     try:
-        model.load_state_dict(read_checkpoint(path)["state_dict"])
+        model.load_state_dict(read_checkpoint(path, option=option)["state_dict"])
     except RuntimeError as error:
         # The first line names the class, the others each a weight; one of them says enough.
         detail = str(error).splitlines()[1].strip()
-        raise UserError(f"ckpt_path must hold the weights of the config's model, got {path}: {detail}") from error
+        raise UserError(f"{option} must hold the weights of the config's model, got {path}: {detail}") from error
 
 
 def check_goes_on(checkpoint: dict[str, Any], *, max_epochs: int | None, max_steps: int, concluded: bool) -> None:

@@ -75,6 +75,8 @@ TRAINER_DEFAULTS = {
     "use_distributed_sampler": False,
 }
 
+START_FROM = "run.start_from"
+
 FAILURES = (UserError, NonFiniteLossError, MisconfigurationException)
 """What a user can cause and one line can tell; anything else keeps its traceback."""
 
@@ -95,6 +97,7 @@ class TrainingCLI(LightningCLI):
         self.lock: FileLock | None = None
         self.begun = False
         self.checkpoint: Path | None = None
+        self.start_from: Path | None = None
         self.clock = TrainingClock()
         self.import_folders = add_import_folders(args)
         verbs = {verb: {"allow_abbrev": False} for verb in self.subcommands()}
@@ -139,6 +142,9 @@ class TrainingCLI(LightningCLI):
             "--run.compile", type=bool, default=False, help="Train by torch.compile: faster after a minute or two."
         )
         parser.add_argument(
+            "--run.start_from", type=Path | None, default=None, help="Start from the weights of this checkpoint."
+        )
+        parser.add_argument(
             "--run.import_from", type=list[str], default=[], help="Written by fit: folders of the user's own modules."
         )
         for source, target in LINKS.items():
@@ -179,6 +185,10 @@ class TrainingCLI(LightningCLI):
                     check_goes_on(content, max_epochs=epochs, max_steps=steps, concluded=run.results.is_file())
             except UserError as error:
                 parser.error(str(error))
+        elif (start := options.run.start_from) is not None:
+            if not start.is_file():
+                parser.error(f"{START_FROM} must be the file of a checkpoint, got {start}")
+            self.start_from = start
 
     def instantiate_classes(self) -> None:
         """Build the data and check them; then build the model, which learns from the data, and the trainer."""
@@ -223,6 +233,8 @@ class TrainingCLI(LightningCLI):
 
     def _check_training(self, model: Classifier) -> None:
         """Find out before the run folder is touched whether optimizer and checkpoint fit the model."""
+        if self.start_from is not None:
+            load_weights(model, self.start_from, option=START_FROM)
         if self.checkpoint is None:
             model.build_optimizer()
         else:
@@ -230,12 +242,19 @@ class TrainingCLI(LightningCLI):
             model.on_load_checkpoint(read_checkpoint(self.checkpoint))
 
     def build_data(self, options: Namespace) -> Any:
-        """Build the data module, with what the checkpoint learnt from its training split; nothing is read yet."""
+        """Build the data module, with what the checkpoint learnt from its training split; nothing is read yet.
+
+        Weights to start from need the ids and the scale of the data that they have learnt with, too.
+        """
         parser = ArgumentParser()
         parser.add_argument("--data", type=LightningDataModule)
         data = parser.instantiate(Namespace(data=options)).data
-        learnt = read_checkpoint(self.checkpoint).get(type(data).__qualname__) if self.checkpoint else None
-        if learnt is not None:
+        known: dict[str, Any] = {}
+        if self.checkpoint is not None:
+            known = read_checkpoint(self.checkpoint)
+        elif self.start_from is not None:
+            known = read_checkpoint(self.start_from, option=START_FROM)
+        if (learnt := known.get(type(data).__qualname__)) is not None:
             data.load_state_dict(learnt)
         return data
 
@@ -258,7 +277,8 @@ class TrainingCLI(LightningCLI):
         callbacks += [CheckMemory(), DescribeData(), LearningRates(), EpochSeeding(options.seed_everything), self.clock]
         if self.is_first:
             files = [str(file.relative) for file in options.config or []]
-            callbacks += [_BeginRun(self), Plan(self.console, run, files), EpochLog(run.metrics), SplitList(run.splits)]
+            plan = Plan(self.console, run, files, start_from=self.start_from)
+            callbacks += [_BeginRun(self), plan, EpochLog(run.metrics), SplitList(run.splits)]
             if options.trainer.enable_progress_bar is not False:
                 callbacks.append(TrainingProgress(self.console))
         plugins = config.trainer.plugins or []

@@ -273,6 +273,39 @@ def test_a_resumed_training_equals_one_that_was_never_interrupted(tmp_path):
     assert hyperseq("test", "--config", run / "config.yaml").code == 0
 
 
+def test_a_training_starts_from_the_weights_of_another_and_what_its_data_learnt(trained, tmp_path):
+    start = tmp_path / "start.ckpt"
+    start.write_bytes((trained.folder / "checkpoints/best.ckpt").read_bytes())
+    # Steps too small to change a weight of float32; the statistics of other training rows would be others.
+    words = ("--model.lr=1e-30", "--model.slow_lr=1e-30", "--model.weight_decay=0", "--data.split_seed=7")
+    answer = fit(tmp_path, f"--run.start_from={start}", "--trainer.max_epochs=1", *words)
+    run = tmp_path / "digits/1"
+    assert re.search(rf"start from +{re.escape(str(start))}\n", answer.out)
+    first, last = (torch.load(path, weights_only=True) for path in (start, run / "checkpoints/last.ckpt"))
+    assert last["Digits"] == first["Digits"]
+    weights = [name for name in first["state_dict"] if name.endswith("weight")]
+    assert weights and all(torch.equal(first["state_dict"][name], last["state_dict"][name]) for name in weights)
+    assert results(run)["config"]["run"]["start_from"] == str(start) and not results(run)["resumed"]
+    # The run has its own weights from here on.
+    start.unlink()
+    for words in (("test",), ("fit", "--ckpt_path=last", "--trainer.max_epochs=2")):
+        assert hyperseq(words[0], "--config", run / "config.yaml", *words[1:]).code == 0
+
+
+def test_weights_to_start_from_that_do_not_fit_leave_no_run(trained, tmp_path):
+    best, text = trained.folder / "checkpoints/best.ckpt", tmp_path / "text.ckpt"
+    text.write_text("weights\n")
+    for path, words, told in (
+        (best, ("--model.backbone.channels=[4,4]",), f"must hold the weights of the config's model, got {best}: size"),
+        (text, (), f"must be a whole checkpoint, got {text}"),
+        (tmp_path / "none.ckpt", (), f"must be the file of a checkpoint, got {tmp_path / 'none.ckpt'}"),
+    ):
+        options = ("--run.root", tmp_path / "runs", f"--run.start_from={path}", *words)
+        answer = hyperseq("fit", "--config", DIGITS, *TINY, *options)
+        assert answer.code in (1, 2) and f"run.start_from {told}" in one_line(answer)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_resumed_training_keeps_the_best_weights_so_far_even_where_the_run_was_moved(tmp_path):
     fit(tmp_path, "--trainer.limit_train_batches=40", "--data.batch_size=32")
     before = results(tmp_path / "digits/1")

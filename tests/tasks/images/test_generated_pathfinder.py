@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tasks.images import generated_pathfinder
-from tasks.images.generated_pathfinder import RULES, _Canvas, _draw_targets, generate_pathfinder
+from tasks.images.generated_pathfinder import RULES, _Canvas, _draw_targets, choose_rules, generate_pathfinder
 
 
 @pytest.fixture(autouse=True)
@@ -11,14 +11,14 @@ def few_images(monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_images_and_another_seed_others():
-    first, second, other = (next(generate_pathfinder(32, seed=seed)) for seed in (1, 1, 2))
+    first, second, other = (next(generate_pathfinder(RULES[32], seed=seed)) for seed in (1, 1, 2))
     assert np.array_equal(first.pixels, second.pixels) and np.array_equal(first.labels, second.labels)
     assert first.pixels.shape != other.pixels.shape or not np.array_equal(first.pixels, other.pixels)
 
 
 @pytest.mark.parametrize("side", RULES)
 def test_images_use_all_gray_values_and_stay_mostly_black(side):
-    pixels, labels = next(generate_pathfinder(side, seed=0))
+    pixels, labels = next(generate_pathfinder(RULES[side], seed=0))
     assert pixels.shape[1:] == (side, side) and len(pixels) == len(labels) > 0
     assert (pixels.min(axis=(1, 2)) == 0).all() and (pixels.max(axis=(1, 2)) == 255).all()
     assert (pixels > 40).mean() < 0.25
@@ -62,13 +62,29 @@ def test_the_label_tells_whether_both_marks_lie_on_one_path(monkeypatch):
     monkeypatch.setattr(
         _Canvas, "render", lambda canvas, *, markers: marked.append(markers) or np.zeros((len(markers), 32, 32))
     )
-    labels = next(generate_pathfinder(32, seed=0)).labels
+    labels = next(generate_pathfinder(RULES[32], seed=0)).labels
     # Even dashes belong to the first target, odd ones to the second.
     assert np.array_equal(marked[0][:, 0], np.zeros(len(labels)))
     assert np.array_equal(marked[0][:, 1], np.where(labels == 1, 26, 27))
     assert 0.2 < labels.mean() < 0.8
 
 
-def test_another_side_is_refused():
-    with pytest.raises(ValueError, match="side must be one of 32, 64, 128, got 256"):
-        next(generate_pathfinder(256, seed=0))
+def test_easier_images_have_shorter_paths_and_fewer_distractors():
+    rules = choose_rules(32, target_length=4, num_distractors=1)
+    easy, hard = (next(generate_pathfinder(each, seed=0)).pixels for each in (rules, RULES[32]))
+    assert rules.num_dashes == 12 and (easy > 40).mean() < (hard > 40).mean() / 2
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"side": 256}, "side must be one of 32, 64, 128, got 256"),
+        ({"side": 32, "target_length": 2}, r"target_length must lie in \[3, 14\], got 2"),
+        ({"side": 32, "target_length": 15}, r"target_length must lie in \[3, 14\], got 15"),
+        ({"side": 32, "num_distractors": 6}, r"num_distractors must lie in \[0, 5\] for side 32, got 6"),
+        ({"side": 128, "num_distractors": -1}, r"num_distractors must lie in \[0, 8\] for side 128, got -1"),
+    ],
+)
+def test_rules_out_of_range_are_refused(options, told):
+    with pytest.raises(ValueError, match=told):
+        choose_rules(**options)

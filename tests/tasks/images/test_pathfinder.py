@@ -109,7 +109,17 @@ def test_generated_images_are_kept_and_another_number_of_them_shares_the_test_sp
     assert fewer.splits["train"].x.equal(data.splits["train"].x[:20])
 
 
+def test_easier_images_lie_in_a_file_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(generated_pathfinder, "PIXELS_AT_ONCE", 2**18)
+    for options in ({}, {"target_length": 14}, {"target_length": 4, "num_distractors": 0}):
+        Pathfinder(root=tmp_path, num_train=4, num_evaluated=2, **options).setup()
+    names = {path.stem for path in (tmp_path / "pathfinder").glob("*2*.npy") if "labels" not in path.stem}
+    assert names == {"generated-32-seed0-4-2", "generated-32-seed0-4-2-length4-distractors0"}
+
+
 def test_options_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="must be null for released images, got 4 and None"):
+        Pathfinder(source="released", target_length=4)
     with pytest.raises(ValueError, match="side must be one of 32, 64, 128 for generated images, got 256"):
         Pathfinder(side=256)
     with pytest.raises(ValueError, match="source must be one of generated, released, got 'x'"):
