@@ -14,12 +14,16 @@ from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
 from tasks.data.tokens import END, NUM_SPECIALS, order_by_frequency, read_text
 from tasks.errors import UserError
-from tasks.lra.generated_listops import LONGEST, SHORTEST, SYMBOLS, take_expressions
+from tasks.lra.generated_listops import END as CLOSING
+from tasks.lra.generated_listops import LONGEST, MIN, SHORTEST, SYMBOLS, take_expressions
 from tasks.lra.published.listops import find_files, read_split, split_symbols
 
 NUM_VALIDATION = NUM_TEST = 2000
 FEWEST_LONGEST = 100
 """Below, there are too few distinct expressions to draw from."""
+ONE_EXPRESSION = "one expression: an operator, its arguments and its closing bracket"
+SHOWN = 40
+"""Letters of a broken expression that a message shows."""
 Source = Literal["generated", "released"]
 
 
@@ -112,6 +116,9 @@ class ListOps(InMemoryDataModule):
             symbols = split_symbols(line)
             if others := [symbol for symbol in symbols if symbol not in ids]:
                 raise UserError(f"line {number} must hold the symbols {' '.join(SYMBOLS)}, got {others[0]!r}")
+            positions = np.array([SYMBOLS.index(symbol) for symbol in symbols], dtype=np.uint8)
+            if len(find_broken(positions, np.array([len(positions)]))):
+                raise UserError(f"line {number} must be {ONE_EXPRESSION}, got {line[:SHOWN]!r}")
             samples[f"{path}:{number}"] = torch.tensor([*map(ids.__getitem__, symbols), END])
         return samples
 
@@ -134,8 +141,34 @@ class ListOps(InMemoryDataModule):
             if others := Counter(symbol for row, _ in rows for symbol in row if symbol not in numbers):
                 raise UserError(f"{path} must hold the symbols {' '.join(SYMBOLS)}, got {next(iter(others))!r}")
             symbols = np.array([numbers[symbol] for row, _ in rows for symbol in row], dtype=np.uint8)
-            found[split] = (symbols, np.array([len(row) for row, _ in rows]), np.array([value for _, value in rows]))
+            lengths = np.array([len(row) for row, _ in rows])
+            if len(broken := find_broken(symbols, lengths)):
+                shown = " ".join(rows[broken[0]][0])[:SHOWN]
+                raise UserError(f"{path}, line {broken[0] + 2} must begin with {ONE_EXPRESSION}, got {shown!r}")
+            found[split] = (symbols, lengths, np.array([value for _, value in rows]))
         return found
+
+
+def find_broken(symbols: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which of many expressions are not whole: one operator with its arguments, or one digit, and no more.
+
+    Example:
+        >>> whole, cut = [MIN, 1, 7, CLOSING], [MIN, 1, 7]
+        >>> find_broken(np.array(whole + cut + whole), np.array([4, 3, 4])).tolist()
+        [1]
+    """
+    rows, last = np.repeat(np.arange(len(lengths)), lengths), np.cumsum(lengths) - 1
+    closes = symbols == CLOSING
+    opens = (symbols >= MIN) & ~closes
+    depth = np.cumsum(opens.astype(np.int64) - closes)
+    # Each row counts from zero.
+    depth -= np.concatenate([[0], depth[last[:-1]]])[rows]
+    ends = np.zeros(len(symbols), dtype=np.bool_)
+    ends[last] = True
+    wrong = np.where(ends, depth != 0, depth < 1)
+    wrong[1:] |= closes[1:] & opens[:-1]
+    broken = np.bincount(rows[wrong], minlength=len(lengths)) > 0
+    return np.flatnonzero(broken | (lengths == 0))
 
 
 def widen_ids(batch: Batch, epoch: int) -> Batch:

@@ -5,8 +5,8 @@ from hyperseq import Terminator
 from hyperseq.nn import TokenEmbedding
 from tasks.data.batches import BatchOrder, batch_loader, padding_share
 from tasks.data.data_module import check_data_module
-from tasks.lra.generated_listops import SYMBOLS
-from tasks.lra.listops import ListOps
+from tasks.lra.generated_listops import SYMBOLS, take_expressions
+from tasks.lra.listops import ListOps, find_broken
 from tests.tasks.command import hyperseq
 from tests.tasks.lra.archives import LISTOPS_ROWS, write_listops
 
@@ -125,6 +125,11 @@ def broken(tmp_path, text, name="basic_val.tsv"):
             "Source\tTarget\n[AVG 1 ]\t1\n",
             f" must hold the symbols {' '.join(SYMBOLS)}, got '[AVG'",
         ),
+        (
+            "Source\tTarget\n[MAX 1 ]\t1\n[MAX 1 [MIN 2 ]\t1\n",
+            ", line 3 must begin with one expression: an operator, its arguments and its closing bracket, got "
+            "'[MAX 1 [MIN 2 ]'",
+        ),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, text, message):
@@ -189,3 +194,23 @@ def test_new_expressions_have_the_ids_of_the_released_ones(tmp_path):
     path.write_text("[MAX 1 2 ]\n[MAX 1 2]")
     with pytest.raises(ValueError, match=r"line 2 must hold the symbols .*, got '2\]'"):
         data.read_samples(path)
+
+
+@pytest.mark.parametrize(
+    "line", ["[MAX 1 2", "[MAX 1 ] 2", "1 2", "]", "[MAX [MIN ] 2 ]", "[MAX 1 ] ]", "[MAX 1 ] [MIN 2 ]"]
+)
+def test_new_expressions_are_whole(tmp_path, line):
+    write_listops(tmp_path)
+    data, path = released(tmp_path), tmp_path / "new.txt"
+    path.write_text(f"3\n[MAX 1 2 ]\n{line}\n")
+    with pytest.raises(ValueError) as error:
+        data.read_samples(path)
+    assert str(error.value).startswith("line 3 must be one expression: an operator, its arguments and its closing")
+    assert str(error.value).endswith(f", got '{line}'")
+
+
+def test_generated_expressions_are_whole():
+    symbols, lengths, _ = take_expressions(300, seed=0)
+    assert len(find_broken(symbols, lengths)) == 0
+    symbols[lengths[:7].sum() - 1] = 5
+    assert find_broken(symbols, lengths).tolist() == [6]
