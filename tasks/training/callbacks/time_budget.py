@@ -46,22 +46,20 @@ class TimeBudget(Callback):
         return self._stopwatch.seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock.
+        """Let the schedule read the clock in place of the step, and start the clock.
 
         Raises:
             UserError: If several processes train together: each would have a clock of its own.
         """
+        assert isinstance(pl_module, Classifier)
         if trainer.world_size > 1:
             raise UserError(f"trainer.devices must be 1 with TimeBudget, got {trainer.world_size} processes")
+        factor, warmup = SCHEDULES[pl_module.schedule], pl_module.warmup
+        schedule: Any = trainer.lr_scheduler_configs[0].scheduler
+        schedule.lr_lambdas = [
+            lambda _: factor(round(min(self.spent / self.seconds, 1.0) * (STEPS - 1)), total_steps=STEPS, warmup=warmup)
+        ] * len(schedule.lr_lambdas)
         self._stopwatch.start()
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rates by the share of the seconds that is spent."""
-        assert isinstance(pl_module, Classifier)
-        step = round(min(self.spent / self.seconds, 1.0) * (STEPS - 1))
-        factor = SCHEDULES[pl_module.schedule](step, total_steps=STEPS, warmup=pl_module.warmup)
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = group["initial_lr"] * factor
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
