@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "tasks.cli": {"hyperseq", "tasks"},
     "tasks.*": set(),
     "benchmarks.comparison": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.curriculum": {"benchmarks", "tasks"},
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.listops_parts": {"tasks"},
     "benchmarks.longer_inputs": {"hyperseq", "benchmarks", "tasks"},

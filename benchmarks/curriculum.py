@@ -1,0 +1,88 @@
+"""ListOps and Pathfinder from easy to hard: each stage goes on from the weights of the one before.
+
+``python -m benchmarks.curriculum listops --seconds 3600`` trains by `hyperseq fit` and the config of the task, on short
+expressions first, at last on those of the benchmark; Pathfinder begins with short paths. The seconds are CPU seconds of
+all stages together. Further words go to `hyperseq fit`. The last stage prints the scores of the task.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.series_peers import add_training_options, timed_words
+from tasks.cli import main as hyperseq
+
+
+class Stage(NamedTuple):
+    """A part of a training."""
+
+    share: float
+    """Share of the seconds."""
+    lr: float
+    """Peak learning rate; every stage has a schedule of its own."""
+    data: dict[str, int]
+    """Options of the data; none for the data of the benchmark."""
+
+
+def _easy_paths(share: float, *, length: int, distractors: int) -> Stage:
+    counts = {"num_train": 20_000, "num_evaluated": 2_000}
+    return Stage(share, 6e-3, {"target_length": length, "num_distractors": distractors, **counts})
+
+
+STAGES = {
+    "listops": (
+        Stage(4 / 36, 8e-3, {"shortest": 10, "longest": 100, "batch_size": 64}),
+        Stage(4 / 36, 4e-3, {"shortest": 50, "longest": 200, "batch_size": 32}),
+        Stage(8 / 36, 4e-3, {"shortest": 100, "longest": 400, "batch_size": 16}),
+        Stage(20 / 36, 4e-3, {}),
+    ),
+    "pathfinder": (
+        _easy_paths(1 / 36, length=4, distractors=0),
+        _easy_paths(2 / 36, length=5, distractors=0),
+        _easy_paths(4 / 36, length=6, distractors=0),
+        _easy_paths(6 / 36, length=8, distractors=0),
+        _easy_paths(9 / 36, length=11, distractors=2),
+        Stage(14 / 36, 6e-3, {}),
+    ),
+}
+CONFIGS = {"listops": "lra/listops_mixer", "pathfinder": "lra/pathfinder_strided"}
+
+
+def words_of(
+    config: str, stages: Sequence[Stage], number: int, *, seconds: float, seed: int, lr: float | None
+) -> list[str]:
+    """Return the words of `hyperseq fit` for one stage; the first has the number 1."""
+    stage = stages[number - 1]
+    words = timed_words(config, f"stage{number}", seconds=stage.share * seconds, seed=seed, lr=lr or stage.lr)
+    return words + [f"--data.{name}={value}" for name, value in stage.data.items()]
+
+
+def train_stages(stages: Sequence[Sequence[str]], *, root: Path) -> int:
+    """Train the stages, each given by its words, one after the other; return the code of the first that fails, or 0."""
+    start: list[str] = []
+    for words in stages:
+        (name,) = [word.partition("=")[2] for word in words if word.startswith("--run.name=")]
+        if code := hyperseq([*words, f"--run.root={root}", *start]):
+            return code
+        newest = max((path for path in (root / name).iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+        start = [f"--run.start_from={newest / 'checkpoints/best.ckpt'}"]
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train one task by stages."""
+    parser = argparse.ArgumentParser(prog="benchmarks.curriculum", description=__doc__, allow_abbrev=False)
+    parser.add_argument("task", choices=sorted(STAGES), help="the task")
+    parser.add_argument("--config", help="a shipped config of the task, such as lra/listops_gru")
+    parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs")
+    add_training_options(parser)
+    arguments, more = parser.parse_known_args(argv)
+    stages, config = STAGES[arguments.task], arguments.config or CONFIGS[arguments.task]
+    chosen = {"seconds": arguments.seconds, "seed": arguments.seed, "lr": arguments.lr}
+    words = [[*words_of(config, stages, number + 1, **chosen), *more] for number in range(len(stages))]
+    return train_stages(words, root=arguments.root)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
