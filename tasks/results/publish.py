@@ -9,7 +9,7 @@ import yaml
 
 from tasks.errors import UserError
 from tasks.results.readme_table import readme_with_table
-from tasks.runs.options import Options, drop_run_specific, flatten
+from tasks.runs.options import START_FROM, Options, drop_run_specific, flatten
 from tasks.runs.run_folder import RunFolder, write_json, write_text
 
 Record = dict[str, Any]
@@ -25,8 +25,9 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
     `checkout` is the root of the source checkout. Without runs, only the table is written. Return the written files.
 
     Raises:
-        UserError: If a run is neither finished nor failed, is published already, belongs to no config, or differs in
-            its options from other published runs of its task; or if this is no checkout.
+        UserError: If a run is neither finished nor failed, is published already, belongs to no config, started from
+            weights of another, or differs in its options from other published runs of its task; or if this is no
+            checkout.
     """
     for name in (CONFIGS, README):
         if not (checkout / name).exists():
@@ -35,6 +36,12 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
         # What a config stands for is known to the parser of the training alone; the table needs no training.
         from tasks.training.resolved_config import read_options
     options = [_own_options(path) for path in runs]
+    for path, own in zip(runs, options, strict=True):
+        if own.get(START_FROM) is not None:
+            raise UserError(
+                f"{START_FROM} must be null in {path}, since a config alone must repeat what is published, got "
+                f"{own[START_FROM]}"
+            )
     configs = {name: _find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
     wanted = {name: drop_run_specific(dict(flatten(read_options(config)))) for name, config in configs.items()}
     written: dict[Path, Record] = {}

@@ -15,6 +15,10 @@ LEFT_OUT = re.compile(
 )
 
 
+START_FROM = "run.start_from"
+"""The option that names the weights a training starts from."""
+
+
 def flatten(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted name and the value of each nested option.
 
@@ -30,8 +34,15 @@ def flatten(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def drop_run_specific(options: Options) -> Options:
-    """Drop what two runs that measure the same thing may differ in: seed, threads, folders and other paths."""
-    return {name: value for name, value in options.items() if not LEFT_OUT.fullmatch(name) and not _holds_path(value)}
+    """Drop what two runs that measure the same thing may differ in: seed, threads, folders and other paths.
+
+    Weights to start from stay, wherever they lie: they are no place but a part of the training.
+    """
+    return {
+        name: value
+        for name, value in options.items()
+        if name == START_FROM or not LEFT_OUT.fullmatch(name) and not _holds_path(value)
+    }
 
 
 def find_differences(options: Sequence[Options]) -> list[Options]:

@@ -34,6 +34,7 @@ from tasks.runs.checkpoints import (
     load_weights,
     read_checkpoint,
 )
+from tasks.runs.options import START_FROM
 from tasks.runs.provenance import describe_checkout
 from tasks.runs.run_folder import RunFolder, write_text
 from tasks.training.callbacks.data_description import DescribeData
@@ -74,8 +75,6 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
     "use_distributed_sampler": False,
 }
-
-START_FROM = "run.start_from"
 
 FAILURES = (UserError, NonFiniteLossError, MisconfigurationException)
 """What a user can cause and one line can tell; anything else keeps its traceback."""
@@ -142,7 +141,7 @@ class TrainingCLI(LightningCLI):
             "--run.compile", type=bool, default=False, help="Train by torch.compile: faster after a minute or two."
         )
         parser.add_argument(
-            "--run.start_from", type=Path | None, default=None, help="Start from the weights of this checkpoint."
+            f"--{START_FROM}", type=Path | None, default=None, help="Start from the weights of this checkpoint."
         )
         parser.add_argument(
             "--run.import_from", type=list[str], default=[], help="Written by fit: folders of the user's own modules."

@@ -188,6 +188,16 @@ def test_a_run_of_no_config_is_refused(checkout, runs):
     assert refused(checkout, copy) == "run.name must be that of one file in configs, got 'other', the name of 0"
 
 
+def test_a_run_that_started_from_other_weights_is_refused(checkout, runs):
+    copy = changed_copy(runs[0], checkout)
+    text = (copy / "config.yaml").read_text()
+    (copy / "config.yaml").write_text(text.replace("start_from: null", "start_from: /runs/a/1/best.ckpt"))
+    assert refused(checkout, copy) == (
+        f"run.start_from must be null in {copy}, since a config alone must repeat what is published, got "
+        "/runs/a/1/best.ckpt"
+    )
+
+
 def test_results_of_an_earlier_version_are_refused(checkout, runs):
     copy = changed_copy(runs[0], checkout, without=("dirty", "input_shape"))
     assert "must contain input_shape, dirty, got results of an earlier version" in refused(checkout, copy)

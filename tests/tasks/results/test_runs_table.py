@@ -12,10 +12,22 @@ from tasks.results.summary import SELECTED_ON_TEST
 from tests.tasks.command import hyperseq
 
 
-def run(root, group, number, accuracy=None, failed=False, selected_on="validation", resumed=False, **options):
+def run(
+    root,
+    group,
+    number,
+    accuracy=None,
+    failed=False,
+    selected_on="validation",
+    resumed=False,
+    start_from=None,
+    **options,
+):
     folder = root / group / str(number)
     folder.mkdir(parents=True)
     config = {"seed_everything": number, "run": {"root": str(root)}, "model": {"lr": 0.1} | options}
+    if start_from is not None:
+        config["run"]["start_from"] = start_from
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     if accuracy is not None:
         told = {"task": group, "parameters": 1234, "val_accuracy": 0.5, "accuracy": accuracy, "config": config}
@@ -94,6 +106,13 @@ def test_a_resumed_run_is_not_averaged_with_others(tmp_path):
     run(tmp_path, "digits", 1, accuracy=0.97)
     run(tmp_path, "digits", 2, accuracy=0.99, resumed=True)
     assert [rows[-1]["differs"] for rows in sections(tmp_path)] == ["resumed none", "resumed True"]
+
+
+@pytest.mark.parametrize("path", ["runs/a/1/checkpoints/best.ckpt", "/runs/a/1/checkpoints/best.ckpt"])
+def test_a_run_that_started_from_other_weights_is_not_averaged_with_others(tmp_path, path):
+    run(tmp_path, "digits", 1, accuracy=0.97)
+    run(tmp_path, "digits", 2, accuracy=0.99, start_from=path)
+    assert [rows[-1]["differs"] for rows in sections(tmp_path)] == ["run.start_from none", f"run.start_from {path}"]
 
 
 def test_in_80_columns_names_and_numbers_are_whole(tmp_path):
