@@ -135,6 +135,7 @@ class AudioDataModule(InMemoryDataModule):
         waveforms, labels, rows, self.sample_names = self.read_recordings()
         if not self.learnt:
             self.learnt = self._learn(waveforms.select(rows["train"]))
+        self._check_learnt()
         splits = {}
         for split in SPLITS:
             index = rows[split]
@@ -247,7 +248,7 @@ class AudioDataModule(InMemoryDataModule):
         )
 
     def _learn(self, clips: RaggedSequences) -> dict[str, Any]:
-        learnt: dict[str, Any] = {"sample_rate": self.sample_rate}
+        learnt: dict[str, Any] = {"sample_rate": self.sample_rate, "normalization": self.normalization}
         if self.normalization in ("per_time_step", "legacy"):
             mean, square = torch.zeros(2, self.in_channels, self.size[0], dtype=torch.float64)
             for clip in clips:
@@ -262,6 +263,16 @@ class AudioDataModule(InMemoryDataModule):
             power = sum(float((clip.double() - average).square().sum()) for clip in clips) / count
             return learnt | {"mean": average, "std": power**0.5}
         return learnt | {"mean": 0.0, "std": 1.0}
+
+    def _check_learnt(self) -> None:
+        """Refuse weights of a network that has learnt with clips of another form."""
+        mean = self.learnt["mean"]
+        size = len(mean[0]) if isinstance(mean, list) else self.size[0]
+        if size != self.size[0]:
+            raise UserError(f"seconds must give the {size} samples of the trained weights, got {self.size[0]}")
+        for name, own in {"sample_rate": self.sample_rate, "normalization": self.normalization}.items():
+            if (known := self.learnt.get(name, own)) != own:
+                raise UserError(f"{name} must be {known}, with which the weights were trained, got {own}")
 
     def _window(self, rate: int | None = None) -> "Window":
         mean, std = (torch.tensor(self.learnt[name], dtype=torch.float32) for name in ("mean", "std"))

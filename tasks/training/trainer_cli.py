@@ -365,7 +365,7 @@ class TrainingCLI(LightningCLI):
         self.run_folder = RunFolder.owner(self.checkpoint)
         if self.run_folder is None:
             raise UserError(f"ckpt_path must lie in a run folder, <run>/checkpoints/last.ckpt, got {self.checkpoint}")
-        for name in ("run.root", "run.name"):
+        for name in ("run.root", "run.name", START_FROM):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
         if self.is_first:

@@ -366,8 +366,10 @@ def test_a_run_that_another_process_trains_is_left_alone(tmp_path):
 
 def test_a_run_goes_on_in_its_own_folder_alone(trained, tmp_path):
     last = trained.folder / "checkpoints/last.ckpt"
-    answer = hyperseq("fit", "--config", trained.folder / "config.yaml", "--ckpt_path=last", "--run.root", tmp_path)
-    assert answer.code == 2 and "run.root must be left out with ckpt_path: the run goes on in" in one_line(answer)
+    for name in ("run.root", "run.start_from"):
+        words = ("--config", trained.folder / "config.yaml", "--ckpt_path=last", f"--{name}", tmp_path)
+        answer = hyperseq("fit", *words)
+        assert answer.code == 2 and f"{name} must be left out with ckpt_path: the run goes on in" in one_line(answer)
     (tmp_path / "last.ckpt").write_bytes(last.read_bytes())
     answer = hyperseq("fit", "--config", trained.folder / "config.yaml", "--ckpt_path", tmp_path / "last.ckpt")
     assert answer.code == 2 and "ckpt_path must lie in a run folder, <run>/checkpoints/last.ckpt" in one_line(answer)

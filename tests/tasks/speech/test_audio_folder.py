@@ -48,6 +48,25 @@ def test_inputs_are_the_files_normalized_by_the_training_split(folder):
         torch.testing.assert_close(x[:, :length], ((waveform - mean) / std).float())
 
 
+@pytest.mark.parametrize(
+    "changed, told",
+    [
+        ({"sample_rate": 4000}, "sample_rate must be 8000, with which the weights were trained, got 4000"),
+        ({"normalization": "none"}, "normalization must be global, with which the weights were trained, got none"),
+        ({"seconds": 0.1}, "seconds must give the 1200 samples of the trained weights, got 800"),
+    ],
+)
+def test_clips_of_another_form_than_the_trained_weights_know_are_refused(folder, changed, told):
+    normalization = "per_time_step" if "seconds" in changed else "global"
+    options = {"sample_rate": 8000, "seconds": 0.15, "normalization": normalization, "fill": True}
+    options["cache"] = folder.parent / "cache"
+    trained, other = (AudioFolder(root=folder, **each) for each in (options, options | changed))
+    trained.setup()
+    other.load_state_dict(trained.state_dict())
+    with pytest.raises(ValueError, match=told):
+        other.setup()
+
+
 def test_clips_longer_than_the_window_are_cut_to_their_middle_and_in_training_anywhere(folder):
     plain = set_up(folder, seconds=0.05, normalization="none", batch_size=20)
     batch = next(iter(plain.test_dataloader()))
