@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.series_peers import add_training_options, timed_words
 from tasks.cli import main as hyperseq
+from tasks.shipped import find_configs
 
 
 class Stage(NamedTuple):
@@ -54,7 +55,8 @@ def words_of(
 ) -> list[str]:
     """Return the words of `hyperseq fit` for one stage; the first has the number 1."""
     stage = stages[number - 1]
-    words = timed_words(config, f"stage{number}", seconds=stage.share * seconds, seed=seed, lr=lr or stage.lr)
+    rate = stage.lr if lr is None else lr
+    words = timed_words(config, f"stage{number}", seconds=stage.share * seconds, seed=seed, lr=rate)
     return words + [f"--data.{name}={value}" for name, value in stage.data.items()]
 
 
@@ -75,10 +77,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.curriculum", description=__doc__, allow_abbrev=False)
     parser.add_argument("task", choices=sorted(STAGES), help="the task")
     parser.add_argument("--config", help="a shipped config of the task, such as lra/listops_gru")
-    parser.add_argument("--root", type=Path, default=Path("runs"), help="folder of all runs")
+    parser.add_argument("--run.root", dest="root", type=Path, default=Path("runs"), help="folder of all runs")
     add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
     stages, config = STAGES[arguments.task], arguments.config or CONFIGS[arguments.task]
+    known = [name for name in find_configs() if name.startswith(f"lra/{arguments.task}")]
+    if config not in known:
+        parser.error(f"config must be one of {', '.join(known)}, got {config}")
+    if not arguments.seconds > 0:
+        parser.error(f"seconds must be above 0, got {arguments.seconds}")
+    for name in ("run.name", "run.start_from", "ckpt_path"):
+        if any(word.partition("=")[0] == f"--{name}" for word in more):
+            parser.error(f"{name} must be left out: each stage has its own")
     chosen = {"seconds": arguments.seconds, "seed": arguments.seed, "lr": arguments.lr}
     words = [[*words_of(config, stages, number + 1, **chosen), *more] for number in range(len(stages))]
     return train_stages(words, root=arguments.root)

@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("data_set", choices=sorted(SIZES["gru"]), help="the config in configs/series")
     add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
-    lr = arguments.lr or LEARNING_RATES[arguments.peer]
+    lr = LEARNING_RATES[arguments.peer] if arguments.lr is None else arguments.lr
     words = words_of(arguments.peer, arguments.data_set, seconds=arguments.seconds, seed=arguments.seed, lr=lr)
     return hyperseq([*words, *more])
 

@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("peer", choices=sorted(NETWORKS), help="the network")
     add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
-    lr = arguments.lr or LEARNING_RATES[arguments.peer]
+    lr = LEARNING_RATES[arguments.peer] if arguments.lr is None else arguments.lr
     return hyperseq([*words_of(arguments.peer, seconds=arguments.seconds, seed=arguments.seed, lr=lr), *more])
 
 

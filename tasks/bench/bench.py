@@ -49,7 +49,7 @@ def choose_jobs(
         raise UserError(f"seeds must be at least 0, got {min(seeds)}")
     given = [word.partition("=")[0].removeprefix("--") for word in options if word.startswith("--")]
     if owned := [name for name in given if name in OWNED or name.startswith("run.") and name not in SHARED]:
-        raise UserError(f"options behind -- must not be those that bench sets for each run, got --{owned[0]}")
+        raise UserError(f"options behind -- must be those that all runs of a benchmark share, got --{owned[0]}")
     if over is not None:
         _check_different("the values of --over", over[1])
         for value in over[1]:

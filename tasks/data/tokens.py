@@ -39,8 +39,15 @@ def choose_encoder(
 
 
 def read_text(path: Path) -> str:
-    """Read a text in UTF-8; the line break at its end is left out."""
-    return path.read_bytes().decode("utf-8").rstrip("\r\n")
+    """Read a text in UTF-8; the line break at its end is left out.
+
+    Raises:
+        UserError: If it is no text in UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be text in UTF-8, got: {error}") from error
 
 
 def count_characters(texts: Iterable[str]) -> dict[str, int]:

@@ -72,9 +72,13 @@ class Pathfinder(InMemoryDataModule):
         sides = SIDES if source == "released" else SIDES[:-1]
         if side not in sides:
             raise UserError(f"side must be one of {', '.join(map(str, sides))} for {source} images, got {side}")
-        for name, value in (("num_train", num_train), ("num_evaluated", num_evaluated)):
-            if value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}")
+        for name, value, least in (
+            ("num_train", num_train, 1),
+            ("num_evaluated", num_evaluated, 1),
+            ("data_seed", data_seed, 0),
+        ):
+            if value < least:
+                raise UserError(f"{name} must be at least {least}, got {value}")
         self.rules = None
         if source == "generated":
             self.rules = choose_rules(side, target_length=target_length, num_distractors=num_distractors)

@@ -152,8 +152,10 @@ class Classifier(LightningModule):
             )
         if lengths is not None and isinstance(self.backbone, ShortensSequences):
             lengths = self.backbone.output_lengths(lengths, **of_rate)
-            # On a GPU, reading the values would wait for it at each step; the head checks its lengths there.
-            if lengths.device.type == "cpu" and ((lengths < 1) | (lengths > features.shape[-1])).any():
+            # On a GPU, reading the values would wait for it at each step; the head checks its lengths there. A network
+            # that is compiled or exported has no values to read.
+            readable = lengths.device.type == "cpu" and not torch.compiler.is_compiling()
+            if readable and ((lengths < 1) | (lengths > features.shape[-1])).any():
                 raise UserError(
                     f"{name}.output_lengths must return 1 to {features.shape[-1]}, the positions of the features, got "
                     f"{int(lengths.min())} to {int(lengths.max())}"

@@ -1,6 +1,5 @@
 """ListOps: nested operations on digits, 500 to 2,000 symbols long (Long Range Arena)."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,6 +23,7 @@ FEWEST_LONGEST = 100
 ONE_EXPRESSION = "one expression: an operator, its arguments and its closing bracket"
 SHOWN = 40
 """Letters of a broken expression that a message shows."""
+BYTE_ORDER_MARK = "\ufeff"
 Source = Literal["generated", "released"]
 
 
@@ -71,8 +71,9 @@ class ListOps(InMemoryDataModule):
         super().__init__(batch_size=batch_size, bucket_by_length=bucket_by_length, **options)
         if source not in get_args(Source):
             raise UserError(f"source must be one of {', '.join(get_args(Source))}, got {source!r}")
-        if num_train < 1:
-            raise UserError(f"num_train must be at least 1, got {num_train}")
+        for name, value, least in (("num_train", num_train, 1), ("data_seed", data_seed, 0)):
+            if value < least:
+                raise UserError(f"{name} must be at least {least}, got {value}")
         if not FEWEST_LONGEST <= longest <= LONGEST:
             raise UserError(f"longest must lie in [{FEWEST_LONGEST}, {LONGEST}], got {longest}")
         if not 1 <= shortest <= longest // 2:
@@ -112,12 +113,12 @@ class ListOps(InMemoryDataModule):
         """Read new expressions, one a line, such as `[MAX 2 9 [MIN 4 7 ] 0 ]`."""
         ids = {symbol: NUM_SPECIALS + number for number, symbol in enumerate(self.learnt["symbols"])}
         samples = {}
-        for number, line in enumerate(read_text(path).split("\n"), 1):
+        for number, line in enumerate(read_text(path).removeprefix(BYTE_ORDER_MARK).split("\n"), 1):
             symbols = split_symbols(line)
             if others := [symbol for symbol in symbols if symbol not in ids]:
                 raise UserError(f"line {number} must hold the symbols {' '.join(SYMBOLS)}, got {others[0]!r}")
             positions = np.array([SYMBOLS.index(symbol) for symbol in symbols], dtype=np.uint8)
-            if len(find_broken(positions, np.array([len(positions)]))):
+            if not symbols or len(find_broken(positions, np.array([len(positions)]))):
                 raise UserError(f"line {number} must be {ONE_EXPRESSION}, got {line[:SHOWN]!r}")
             samples[f"{path}:{number}"] = torch.tensor([*map(ids.__getitem__, symbols), END])
         return samples
@@ -138,8 +139,10 @@ class ListOps(InMemoryDataModule):
         found = {}
         for split, path in find_files(self.root).items():
             rows = list(read_split(path))
-            if others := Counter(symbol for row, _ in rows for symbol in row if symbol not in numbers):
-                raise UserError(f"{path} must hold the symbols {' '.join(SYMBOLS)}, got {next(iter(others))!r}")
+            for number, (row, _) in enumerate(rows, 2):
+                if not set(row) <= numbers.keys():
+                    other = next(symbol for symbol in row if symbol not in numbers)
+                    raise UserError(f"{path}, line {number} must hold the symbols {' '.join(SYMBOLS)}, got {other!r}")
             symbols = np.array([numbers[symbol] for row, _ in rows for symbol in row], dtype=np.uint8)
             lengths = np.array([len(row) for row, _ in rows])
             if len(broken := find_broken(symbols, lengths)):
@@ -151,6 +154,8 @@ class ListOps(InMemoryDataModule):
 
 def find_broken(symbols: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return which of many expressions are not whole: one operator with its arguments, or one digit, and no more.
+
+    Each has a symbol at least.
 
     Example:
         >>> whole, cut = [MIN, 1, 7, CLOSING], [MIN, 1, 7]
@@ -167,8 +172,7 @@ def find_broken(symbols: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[np
     ends[last] = True
     wrong = np.where(ends, depth != 0, depth < 1)
     wrong[1:] |= closes[1:] & opens[:-1]
-    broken = np.bincount(rows[wrong], minlength=len(lengths)) > 0
-    return np.flatnonzero(broken | (lengths == 0))
+    return np.flatnonzero(np.bincount(rows[wrong], minlength=len(lengths)))
 
 
 def widen_ids(batch: Batch, epoch: int) -> Batch:

@@ -51,6 +51,12 @@ CHOICE = re.compile(
     r'Parser key "(?P<key>[^"]+)": Expected a typing\.Literal\[(?P<choices>[^]]+)\]\. Got value: (?P<value>.*)'
 )
 
+UNION = re.compile(
+    r'Parser key "(?P<key>[^"]+)": Does not validate against any of the Union subtypes '
+    r"Subtypes: \[(?P<kinds>(?:<class '\w+'>(?:, )?)+)\] .* Given value: (?P<value>.*)"
+)
+KINDS = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
+
 IMPORT_FAILED = re.compile(
     r"No module named '([^']+)'|module '[^']+' has no attribute '[^']+'|cannot import name '[^']+'"
 )
@@ -94,6 +100,9 @@ def one_line(message: str, parser: LightningArgumentParser) -> str:
     if chosen := CHOICE.search(line):
         choices = ", ".join(str(choice) for choice in literal_eval(f"[{chosen['choices']}]"))
         return f"{chosen['key']} must be one of {choices}, got {chosen['value']}"
+    if union := UNION.search(line):
+        kinds = re.findall(r"<class '(\w+)'>", union["kinds"])
+        return f"{union['key']} must be {' or '.join(KINDS.get(kind, kind) for kind in kinds)}, got {union['value']}"
     # jsonargparse tells every type that it tried; the failed import says what a user has to know.
     named, cause = re.search(r'Parser key "([^"]+)"', line), IMPORT_FAILED.search(line)
     # A module that the named one imports is missing: then the whole message says more.

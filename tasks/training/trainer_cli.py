@@ -34,7 +34,7 @@ from tasks.runs.checkpoints import (
     load_weights,
     read_checkpoint,
 )
-from tasks.runs.options import START_FROM
+from tasks.runs.options import START_FROM, flatten
 from tasks.runs.provenance import describe_checkout
 from tasks.runs.run_folder import RunFolder, write_text
 from tasks.training.callbacks.data_description import DescribeData
@@ -97,6 +97,7 @@ class TrainingCLI(LightningCLI):
         self.begun = False
         self.checkpoint: Path | None = None
         self.start_from: Path | None = None
+        self.start = ""
         self.clock = TrainingClock()
         self.import_folders = add_import_folders(args)
         verbs = {verb: {"allow_abbrev": False} for verb in self.subcommands()}
@@ -179,7 +180,7 @@ class TrainingCLI(LightningCLI):
                 self.checkpoint = find_checkpoint(wanted or "best", RunFolder(files[-1].parent if files else Path()))
                 content = read_checkpoint(self.checkpoint)
                 if self.config.subcommand == "fit":
-                    run = self._resume_in_place(args)
+                    run = self._resume_in_place(args, start_from=options.run.start_from)
                     epochs, steps = bare_trainer.max_epochs, bare_trainer.max_steps
                     check_goes_on(content, max_epochs=epochs, max_steps=steps, concluded=run.results.is_file())
             except UserError as error:
@@ -255,6 +256,9 @@ class TrainingCLI(LightningCLI):
             known = read_checkpoint(self.start_from, option=START_FROM)
         if (learnt := known.get(type(data).__qualname__)) is not None:
             data.load_state_dict(learnt)
+        if self.start_from is not None:
+            also = "what its data learnt" if learnt is not None else "nothing that data learnt"
+            self.start = f"the weights of {self.start_from}, and {also}"
         return data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -276,7 +280,7 @@ class TrainingCLI(LightningCLI):
         callbacks += [CheckMemory(), DescribeData(), LearningRates(), EpochSeeding(options.seed_everything), self.clock]
         if self.is_first:
             files = [str(file.relative) for file in options.config or []]
-            plan = Plan(self.console, run, files, start_from=self.start_from)
+            plan = Plan(self.console, run, files, start=self.start)
             callbacks += [_BeginRun(self), plan, EpochLog(run.metrics), SplitList(run.splits)]
             if options.trainer.enable_progress_bar is not False:
                 callbacks.append(TrainingProgress(self.console))
@@ -360,14 +364,22 @@ class TrainingCLI(LightningCLI):
         text = yaml.safe_dump(self.plain_config(), sort_keys=False)
         write_text(run.config, f"# {run.command('test')}\n{text}")
 
-    def _resume_in_place(self, words: list[str]) -> RunFolder:
+    def _resume_in_place(self, words: list[str], *, start_from: Path | None) -> RunFolder:
         assert self.checkpoint is not None
         self.run_folder = RunFolder.owner(self.checkpoint)
         if self.run_folder is None:
             raise UserError(f"ckpt_path must lie in a run folder, <run>/checkpoints/last.ckpt, got {self.checkpoint}")
-        for name in ("run.root", "run.name", START_FROM):
+        for name in ("run.root", "run.name"):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
+        written = yaml.safe_load(self.run_folder.config.read_text(encoding="utf-8")) or {}
+        began = dict(flatten(written)).get(START_FROM)
+        wanted = None if start_from is None else str(start_from)
+        if wanted != began:
+            raise UserError(
+                f"{START_FROM} must be {began or 'null'}, as in the run that goes on, {self.run_folder.path}, "
+                f"got {wanted or 'null'}"
+            )
         if self.is_first:
             self.lock = self.run_folder.lock()
         return self.run_folder

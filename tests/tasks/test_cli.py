@@ -280,7 +280,8 @@ def test_a_training_starts_from_the_weights_of_another_and_what_its_data_learnt(
     words = ("--model.lr=1e-30", "--model.slow_lr=1e-30", "--model.weight_decay=0", "--data.split_seed=7")
     answer = fit(tmp_path, f"--run.start_from={start}", "--trainer.max_epochs=1", *words)
     run = tmp_path / "digits/1"
-    assert re.search(rf"start from +{re.escape(str(start))}\n", answer.out)
+    told = " ".join(answer.out.split())
+    assert f"start the weights of {start}, and what its data learnt" in told
     first, last = (torch.load(path, weights_only=True) for path in (start, run / "checkpoints/last.ckpt"))
     assert last["Digits"] == first["Digits"]
     weights = [name for name in first["state_dict"] if name.endswith("weight")]
@@ -288,6 +289,8 @@ def test_a_training_starts_from_the_weights_of_another_and_what_its_data_learnt(
     assert results(run)["config"]["run"]["start_from"] == str(start) and not results(run)["resumed"]
     # The run has its own weights from here on.
     start.unlink()
+    answer = hyperseq("fit", "--config", run / "config.yaml", "--ckpt_path=last", "--run.start_from=null")
+    assert f"run.start_from must be {start}, as in the run that goes on, {run}, got null" in one_line(answer)
     for words in (("test",), ("fit", "--ckpt_path=last", "--trainer.max_epochs=2")):
         assert hyperseq(words[0], "--config", run / "config.yaml", *words[1:]).code == 0
 
@@ -366,10 +369,13 @@ def test_a_run_that_another_process_trains_is_left_alone(tmp_path):
 
 def test_a_run_goes_on_in_its_own_folder_alone(trained, tmp_path):
     last = trained.folder / "checkpoints/last.ckpt"
-    for name in ("run.root", "run.start_from"):
-        words = ("--config", trained.folder / "config.yaml", "--ckpt_path=last", f"--{name}", tmp_path)
-        answer = hyperseq("fit", *words)
-        assert answer.code == 2 and f"{name} must be left out with ckpt_path: the run goes on in" in one_line(answer)
+    answer = hyperseq("fit", "--config", trained.folder / "config.yaml", "--ckpt_path=last", "--run.root", tmp_path)
+    assert answer.code == 2 and "run.root must be left out with ckpt_path: the run goes on in" in one_line(answer)
+    # The config of the run would tell of a beginning that it did not have.
+    words = ("--ckpt_path=last", "--trainer.max_epochs=3", f"--run.start_from={last}")
+    answer = hyperseq("fit", "--config", trained.folder / "config.yaml", *words)
+    told = f"run.start_from must be null, as in the run that goes on, {trained.folder}, got {last}"
+    assert answer.code == 2 and told in one_line(answer)
     (tmp_path / "last.ckpt").write_bytes(last.read_bytes())
     answer = hyperseq("fit", "--config", trained.folder / "config.yaml", "--ckpt_path", tmp_path / "last.ckpt")
     assert answer.code == 2 and "ckpt_path must lie in a run folder, <run>/checkpoints/last.ckpt" in one_line(answer)

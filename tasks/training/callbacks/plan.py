@@ -1,7 +1,5 @@
 """What is about to happen, shown before the first step."""
 
-from pathlib import Path
-
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.text import Text
@@ -14,17 +12,17 @@ from tasks.training.callbacks.memory import CheckMemory
 
 
 class Plan(Callback):
-    """Print the plan of a training, with the files that its configuration and its first weights were read from."""
+    """Print the plan of a training, with the files that its configuration was read from, and what it starts from."""
 
-    def __init__(self, console: Console, run: RunFolder, config_files: list[str], *, start_from: Path | None) -> None:
-        self.console, self.run, self.config_files, self.start_from = console, run, config_files, start_from
+    def __init__(self, console: Console, run: RunFolder, config_files: list[str], *, start: str = "") -> None:
+        self.console, self.run, self.config_files, self.start = console, run, config_files, start
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the plan, when everything that it tells is known and nothing has happened yet."""
         rows = plan_rows(trainer, pl_module)
         rows["config"] = ", ".join(self.config_files) or "flags only"
-        if self.start_from is not None:
-            rows["start from"] = str(self.start_from)
+        if self.start:
+            rows["start"] = self.start
         rows["run folder"] = str(self.run.path)
         width = max(map(len, rows))
         for name, value in rows.items():

@@ -54,11 +54,19 @@ class TimeBudget(Callback):
         assert isinstance(pl_module, Classifier)
         if trainer.world_size > 1:
             raise UserError(f"trainer.devices must be 1 with TimeBudget, got {trainer.world_size} processes")
-        factor, warmup = SCHEDULES[pl_module.schedule], pl_module.warmup
+        of_schedule, warmup = SCHEDULES[pl_module.schedule], pl_module.warmup
+        known: dict[int, float] = {}
+
+        def factor(step: int) -> float:
+            # The groups of weights ask one after the other: all of them get the time of the first.
+            if step not in known:
+                known.clear()
+                share = min(self.spent / self.seconds, 1.0)
+                known[step] = of_schedule(round(share * (STEPS - 1)), total_steps=STEPS, warmup=warmup)
+            return known[step]
+
         schedule: Any = trainer.lr_scheduler_configs[0].scheduler
-        schedule.lr_lambdas = [
-            lambda _: factor(round(min(self.spent / self.seconds, 1.0) * (STEPS - 1)), total_steps=STEPS, warmup=warmup)
-        ] * len(schedule.lr_lambdas)
+        schedule.lr_lambdas = [factor] * len(schedule.lr_lambdas)
         self._stopwatch.start()
 
     def on_train_batch_end(

@@ -115,11 +115,13 @@ def test_a_training_outlives_the_kill_of_the_command_and_is_not_begun_again(lra)
     assert starts(lra) == {"lra-listops-full-seed0 begun": 1}
 
 
-@pytest.mark.parametrize("word", ["--seed_everything=5", "--run.name", "--run.root=x", "--config", "--ckpt_path=last"])
+@pytest.mark.parametrize(
+    "word", ["--seed_everything=5", "--run.name", "--run.root=x", "--run.start_from=x", "--config", "--ckpt_path=last"]
+)
 def test_options_that_bench_sets_for_each_run_are_refused_beside_it(lra, word):
     write_config(lra, "listops")
     name = word.partition("=")[0]
-    with pytest.raises(UserError, match=f"^options behind -- must not be those that bench sets .*, got {name}$"):
+    with pytest.raises(UserError, match=f"^options behind -- must be those that all runs .* share, got {name}$"):
         jobs(lra, "listops", options=[word])
     assert jobs(lra, "listops", options=["--run.num_threads=1", "--trainer.accelerator", "cpu"])
 
@@ -225,7 +227,8 @@ def test_the_words_of_a_run_are_those_of_fit(lra):
     (job,) = jobs(lra, "listops", seeds=(3,), budget="small", options=["--trainer.accelerator=cpu"])
     root = str(lra.parent / "runs")
     place = ["--run.root", root, "--run.name", "lra-listops-small-seed3", "--seed_everything", "3"]
-    cut = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=200", "--trainer.accelerator=cpu"]
+    cut = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=200", "--data.batch_size=16"]
+    cut += ["--trainer.accelerator=cpu"]
     assert job.words() == ["fit", "--config", str(lra / "listops.yaml"), "--trainer.devices=1", *place, *cut]
 
 

@@ -22,6 +22,8 @@ class Network(torch.nn.Module):
     def forward(self, x, *, lengths=None):
         padding = as_padding(lengths, x)
         return mask_padding(self.mixing(mask_padding(x, padding)), padding)
+    def output_lengths(self, lengths):
+        return lengths
 """
 CONFIG = """
 run: {name: small}

@@ -126,3 +126,5 @@ def test_options_out_of_range_are_refused():
         Pathfinder(source="x")
     with pytest.raises(ValueError, match="num_evaluated must be at least 1, got 0"):
         Pathfinder(num_evaluated=0)
+    with pytest.raises(ValueError, match="data_seed must be at least 0, got -1"):
+        Pathfinder(data_seed=-1)

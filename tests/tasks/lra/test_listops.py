@@ -123,7 +123,7 @@ def broken(tmp_path, text, name="basic_val.tsv"):
         ("Source\tTarget\n[MAX 1 ]\t12\n", ", line 2 must end in a digit, got '12'"),
         (
             "Source\tTarget\n[AVG 1 ]\t1\n",
-            f" must hold the symbols {' '.join(SYMBOLS)}, got '[AVG'",
+            f", line 2 must hold the symbols {' '.join(SYMBOLS)}, got '[AVG'",
         ),
         (
             "Source\tTarget\n[MAX 1 ]\t1\n[MAX 1 [MIN 2 ]\t1\n",
@@ -197,12 +197,12 @@ def test_new_expressions_have_the_ids_of_the_released_ones(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["[MAX 1 2", "[MAX 1 ] 2", "1 2", "]", "[MAX [MIN ] 2 ]", "[MAX 1 ] ]", "[MAX 1 ] [MIN 2 ]"]
+    "line", ["", " ", "[MAX 1 2", "[MAX 1 ] 2", "1 2", "]", "[MAX [MIN ] 2 ]", "[MAX 1 ] ]", "[MAX 1 ] [MIN 2 ]"]
 )
 def test_new_expressions_are_whole(tmp_path, line):
     write_listops(tmp_path)
     data, path = released(tmp_path), tmp_path / "new.txt"
-    path.write_text(f"3\n[MAX 1 2 ]\n{line}\n")
+    path.write_text(f"\ufeff3\n[MAX 1 2 ]\n{line}\n3\n", encoding="utf-8")
     with pytest.raises(ValueError) as error:
         data.read_samples(path)
     assert str(error.value).startswith("line 3 must be one expression: an operator, its arguments and its closing")

@@ -37,3 +37,11 @@ def test_a_word_that_is_no_choice_is_told_with_the_choices():
         parser.parse_args(["--source=foo"])
     assert refused.value.reason == "source must be one of generated, released, got foo"
     assert refused.value.code == 2
+
+
+def test_a_word_of_no_type_of_a_union_is_told_with_the_types():
+    parser = OneLineParser()
+    parser.add_argument("--length", type=int | None)
+    with pytest.raises(RefusedOptions) as refused:
+        parser.parse_args(["--length=4.5"])
+    assert refused.value.reason == "length must be an integer or null, got 4.5"
