@@ -68,12 +68,13 @@ def export_onnx(module: nn.Module, x: Tensor, path: str | Path, *, lengths: Tens
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hide what the exporter says about itself; its errors are raised."""
-    logger = logging.getLogger("onnxscript")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("onnxscript", "torch.onnx"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
