@@ -22,13 +22,13 @@ class Stage(NamedTuple):
     """Share of the seconds."""
     lr: float
     """Peak learning rate; every stage has a schedule of its own."""
-    data: dict[str, int]
+    data: dict[str, int | bool]
     """Options of the data; none for the data of the benchmark."""
 
 
-def _easy_paths(share: float, *, length: int, distractors: int) -> Stage:
-    counts = {"num_train": 20_000, "num_evaluated": 2_000}
-    return Stage(share, 6e-3, {"target_length": length, "num_distractors": distractors, **counts})
+def _easy_paths(share: float, *, length: int, distractors: int, augment: bool = False) -> Stage:
+    data = {"target_length": length, "num_distractors": distractors, "num_train": 20_000, "num_evaluated": 2_000}
+    return Stage(share, 6e-3, data | {"augment": augment})
 
 
 STAGES = {
@@ -43,8 +43,9 @@ STAGES = {
         _easy_paths(2 / 36, length=5, distractors=0),
         _easy_paths(4 / 36, length=6, distractors=0),
         _easy_paths(6 / 36, length=8, distractors=0),
-        _easy_paths(9 / 36, length=11, distractors=2),
-        Stage(14 / 36, 6e-3, {}),
+        # From here on the networks learn the images by heart, unless these are turned and mirrored.
+        _easy_paths(9 / 36, length=11, distractors=2, augment=True),
+        Stage(14 / 36, 6e-3, {"augment": True}),
     ),
 }
 CONFIGS = {"listops": "lra/listops_mixer", "pathfinder": "lra/pathfinder_strided"}

@@ -24,6 +24,16 @@ def shift(pixels: Tensor, index: Tensor, epoch: int, *, seed: int, padding: int 
     return _shift(pixels, uniform_draws(index, num_draws=2, seed=seed, epoch=epoch), padding)
 
 
+def turn_and_flip(pixels: Tensor, index: Tensor, epoch: int, *, seed: int) -> Tensor:
+    """Show each image in one of the eight forms of a square, by quarter turns and mirrors: Pathfinder.
+
+    Arguments as of `crop_and_flip`.
+    """
+    down, across, swapped = (uniform_draws(index, num_draws=3, seed=seed, epoch=epoch) < 0.5).unbind(1)
+    pixels = flip(flip(pixels.mT, down).mT, across)
+    return torch.where(swapped[:, None, None, None], pixels.mT, pixels)
+
+
 def rotate_crop_and_flip(
     pixels: Tensor, index: Tensor, epoch: int, *, seed: int, resized: int = 272, degrees: float = 15.0, side: int = 256
 ) -> Tensor:

@@ -74,7 +74,7 @@ class ImageDataModule(InMemoryDataModule):
         splits = {}
         for split in SPLITS:
             augmentation, index = self.augmentation if split == "train" else None, rows[split]
-            transform = partial(_transform, inputs=self.inputs, augmentation=augmentation)
+            transform = partial(transform_images, inputs=self.inputs, augmentation=augmentation)
             splits[split] = TensorBatches(x=pixels[index], y=labels[index], index=index, transform=transform)
         return splits
 
@@ -84,6 +84,7 @@ class ImageDataModule(InMemoryDataModule):
         return {name: self.inputs(pixels[None])[0] for name, pixels in samples.items()}
 
 
-def _transform(batch: Batch, epoch: int, *, inputs: Inputs, augmentation: Callable[..., Tensor] | None) -> Batch:
+def transform_images(batch: Batch, epoch: int, *, inputs: Inputs, augmentation: Callable[..., Tensor] | None) -> Batch:
+    """Turn the bytes of a batch into inputs, augmented before where there is an augmentation."""
     pixels = augmentation(batch["x"], batch["index"], epoch) if augmentation else batch["x"]
     return {**batch, "x": inputs(pixels)}

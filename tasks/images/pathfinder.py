@@ -8,13 +8,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from tasks.data.batches import Batch, TensorBatches
+from tasks.data.batches import TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
 from tasks.errors import UserError
+from tasks.images.augmentation import turn_and_flip
 from tasks.images.generated_pathfinder import Rules, choose_rules, generate_pathfinder
+from tasks.images.image_data_module import transform_images
 from tasks.images.inputs import Inputs, Normalization
 from tasks.images.packed_images import find_packed, write_packed
 from tasks.images.published.pathfinder import SIDES, identify_release, list_images, read_images
@@ -43,6 +44,7 @@ class Pathfinder(InMemoryDataModule):
         target_length: Dashes of each of the two long paths of a generated image; `None` for the 14 of the benchmark.
             Fewer of them, or fewer distractors, make another and easier task, to begin a training with.
         num_distractors: Short paths of a generated image; `None` for those of the benchmark: 5, or 8 at 128 pixels.
+        augment: Turn and mirror the training images at random: eight forms of each. The benchmark does not.
         batch_size: Samples a batch.
 
     Raises:
@@ -63,6 +65,7 @@ class Pathfinder(InMemoryDataModule):
         data_seed: int = 0,
         target_length: int | None = None,
         num_distractors: int | None = None,
+        augment: bool = False,
         batch_size: int = 64,
         **options: Any,
     ) -> None:
@@ -89,6 +92,7 @@ class Pathfinder(InMemoryDataModule):
             )
         self.side, self.source, self.root = side, source, Path(root)
         self.num_train, self.num_evaluated, self.data_seed = num_train, num_evaluated, data_seed
+        self.augmentation = partial(turn_and_flip, seed=self.seed) if augment else None
         self.inputs = Inputs(side=side, normalization=NORMALIZATION, num_spatial_dims=num_spatial_dims)
         self.num_spatial_dims, self.in_channels, self.size = num_spatial_dims, 1, self.inputs.size
 
@@ -114,7 +118,8 @@ class Pathfinder(InMemoryDataModule):
             # A slice, not chosen rows: it is a view of the map.
             part = slice(begin, begin + count)
             index = torch.arange(begin, begin + count)
-            transform = partial(_transform, inputs=self.inputs)
+            augmentation = self.augmentation if split == "train" else None
+            transform = partial(transform_images, inputs=self.inputs, augmentation=augmentation)
             splits[split] = TensorBatches(x=pixels[part, None], y=labels[part], index=index, transform=transform)
             begin += count
         return {split: splits[split] for split in SPLITS}
@@ -139,8 +144,3 @@ class Pathfinder(InMemoryDataModule):
 
         write_packed(path, read(), count=len(files), side=self.side)
         return find_packed(path)
-
-
-def _transform(batch: Batch, epoch: int, *, inputs: Inputs) -> Batch:
-    pixels: Tensor = batch["x"]
-    return {**batch, "x": inputs(pixels)}

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from tasks.data.draws import uniform_draws
-from tasks.images.augmentation import crop, crop_and_flip, flip, resize, rotate, rotate_crop_and_flip
+from tasks.images.augmentation import crop, crop_and_flip, flip, resize, rotate, rotate_crop_and_flip, turn_and_flip
 from tests.tasks.images.archives import noise
 
 PIXELS = torch.from_numpy(noise(5, 3, 8, 8))
@@ -82,7 +82,15 @@ def test_stl_images_are_resized_rotated_cropped_and_flipped_like_one_after_the_o
         assert torch.equal(told[sample], (image.flip(-1) if draws[3] < 0.5 else image)[0])
 
 
-@pytest.mark.parametrize("augment", [crop_and_flip, rotate_crop_and_flip])
+def test_an_image_is_shown_in_the_eight_forms_of_a_square_equally_often():
+    image = torch.arange(9).view(1, 1, 3, 3)
+    turned = turn_and_flip(image.expand(4000, -1, -1, -1), torch.arange(4000), 0, seed=0)
+    forms = {tuple(form.rot90(turns, (-2, -1)).flatten().tolist()) for form in (image, image.mT) for turns in range(4)}
+    found, counts = turned.flatten(1).unique(dim=0, return_counts=True)
+    assert {tuple(form) for form in found.tolist()} == forms and counts.min() > 400
+
+
+@pytest.mark.parametrize("augment", [crop_and_flip, rotate_crop_and_flip, turn_and_flip])
 def test_a_sample_is_changed_alike_in_whichever_batch_it_comes(augment):
     whole = augment(PIXELS, INDEX, 3, seed=1)
     for rows in ([4, 2], [0], [3, 1]):

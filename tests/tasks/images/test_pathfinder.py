@@ -109,6 +109,15 @@ def test_generated_images_are_kept_and_another_number_of_them_shares_the_test_sp
     assert fewer.splits["train"].x.equal(data.splits["train"].x[:20])
 
 
+def test_augmented_training_images_are_turned_and_others_are_not(tmp_path):
+    write_pathfinder(tmp_path)
+    plain, augmented = read(tmp_path), read(tmp_path, augment=True)
+    assert next(iter(augmented.test_dataloader()))["x"].equal(next(iter(plain.test_dataloader()))["x"])
+    first, second = next(iter(plain.train_dataloader())), next(iter(augmented.train_dataloader()))
+    assert first["index"].equal(second["index"]) and not first["x"].equal(second["x"])
+    assert first["x"].sort().values.equal(second["x"].sort().values)
+
+
 def test_easier_images_lie_in_a_file_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(generated_pathfinder, "PIXELS_AT_ONCE", 2**18)
     for options in ({}, {"target_length": 14}, {"target_length": 4, "num_distractors": 0}):
