@@ -1,6 +1,6 @@
 """ListOps and Pathfinder from easy to hard: each stage goes on from the weights of the one before.
 
-``python -m benchmarks.curriculum listops --seconds 3600`` trains by `hyperseq fit` and the config of the task, on short
+``python -m benchmarks.curriculum listops --seconds 2800`` trains by `hyperseq fit` and the config of the task, on short
 expressions first, at last on those of the benchmark; Pathfinder begins with short paths. The seconds are CPU seconds of
 all stages together. Further words go to `hyperseq fit`. The last stage prints the scores of the task.
 """
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.series_peers import add_training_options, timed_words
+from benchmarks.series_peers import add_training_options, name_run, timed_words
 from tasks.cli import main as hyperseq
+from tasks.runs.run_folder import RunFolder
 from tasks.shipped import find_configs
 
 
@@ -52,37 +53,22 @@ STAGES = {
 CONFIGS = {"listops": "lra/listops_mixer", "pathfinder": "lra/pathfinder_strided"}
 
 
-def words_of(
-    config: str, stages: Sequence[Stage], number: int, *, seconds: float, seed: int, lr: float | None
-) -> list[str]:
-    """Return the words of `hyperseq fit` for one stage; the first has the number 1."""
-    stage = stages[number - 1]
+def words_of(config: str, stage: Stage, part: str, *, seconds: float, seed: int, lr: float | None) -> list[str]:
+    """Return the words of `hyperseq fit` for one stage; `part` names its run, `seconds` are those of all stages."""
     rate = stage.lr if lr is None else lr
-    words = timed_words(config, f"stage{number}", seconds=stage.share * seconds, seed=seed, lr=rate)
+    words = timed_words(config, part, seconds=stage.share * seconds, seed=seed, lr=rate)
     return words + [f"--data.{name}={value}" for name, value in stage.data.items()]
 
 
-def train_stages(stages: Sequence[Sequence[str]], *, root: Path) -> int:
-    """Train the stages, each given by its words, one after the other; return the code of the first that fails, or 0."""
-    start: list[str] = []
-    for words in stages:
-        (name,) = [word.partition("=")[2] for word in words if word.startswith("--run.name=")]
-        if code := hyperseq([*words, f"--run.root={root}", *start]):
-            return code
-        newest = max((path for path in (root / name).iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-        start = [f"--run.start_from={newest / 'checkpoints/best.ckpt'}"]
-    return 0
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train one task by stages."""
+    """Train one task by stages; return the code of the first that fails, or 0."""
     parser = argparse.ArgumentParser(prog="benchmarks.curriculum", description=__doc__, allow_abbrev=False)
     parser.add_argument("task", choices=sorted(STAGES), help="the task")
     parser.add_argument("--config", help="a shipped config of the task, such as lra/listops_gru")
     parser.add_argument("--run.root", dest="root", type=Path, default=Path("runs"), help="folder of all runs")
     add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
-    stages, config = STAGES[arguments.task], arguments.config or CONFIGS[arguments.task]
+    config = arguments.config or CONFIGS[arguments.task]
     known = [name for name in find_configs() if name.startswith(f"lra/{arguments.task}")]
     if config not in known:
         parser.error(f"config must be one of {', '.join(known)}, got {config}")
@@ -91,9 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("run.name", "run.start_from", "ckpt_path"):
         if any(word.partition("=")[0] == f"--{name}" for word in more):
             parser.error(f"{name} must be left out: each stage has its own")
-    chosen = {"seconds": arguments.seconds, "seed": arguments.seed, "lr": arguments.lr}
-    words = [[*words_of(config, stages, number + 1, **chosen), *more] for number in range(len(stages))]
-    return train_stages(words, root=arguments.root)
+    start: list[str] = []
+    for number, stage in enumerate(STAGES[arguments.task], 1):
+        part = f"stage{number}"
+        words = words_of(config, stage, part, seconds=arguments.seconds, seed=arguments.seed, lr=arguments.lr)
+        if code := hyperseq([*words, *more, f"--run.root={arguments.root}", *start]):
+            return code
+        newest = RunFolder.numbered(arguments.root / name_run(config, part, seed=arguments.seed))[-1]
+        start = [f"--run.start_from={newest.checkpoint('best')}"]
+    return 0
 
 
 if __name__ == "__main__":

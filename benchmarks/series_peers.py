@@ -65,10 +65,15 @@ class DilatedStack(ResidualStack):
         )
 
 
-def timed_words(config: str, peer: str, *, seconds: float, seed: int, lr: float) -> list[str]:
+def name_run(config: str, part: str, *, seed: int) -> str:
+    """Return the name of a timed run: that of its config, of what is special about it, and its seed."""
+    return f"{config.split('/')[1]}-{part}-s{seed}"
+
+
+def timed_words(config: str, part: str, *, seconds: float, seed: int, lr: float) -> list[str]:
     """Return the words of `hyperseq fit` that train by a config, such as `series/plaid`, for some CPU seconds."""
     words = ["fit", "--config", f"configs/{config}.yaml", f"--seed_everything={seed}"]
-    words += [f"--run.name={config.split('/')[1]}-{peer}-s{seed}", f"--model.lr={lr}", "--trainer.max_epochs=1000000"]
+    words += [f"--run.name={name_run(config, part, seed=seed)}", f"--model.lr={lr}", "--trainer.max_epochs=1000000"]
     words += ["--trainer.callbacks+=tasks.training.callbacks.time_budget.TimeBudget"]
     return words + [f"--trainer.callbacks.seconds={seconds}"]
 

@@ -1,4 +1,4 @@
-"""The error of a user's mistake; a leaf that every module may import."""
+"""The error of a user's mistake, and the check behind most of them; a leaf that every module may import."""
 
 import traceback
 
@@ -13,6 +13,19 @@ class UserError(ValueError):
         Traceback (most recent call last):
         tasks.errors.UserError: batch_size must be at least 1, got 0
     """
+
+
+def check_at_least(least: int, **values: float) -> None:
+    """Raise `UserError` if a value, named by its argument, is smaller.
+
+    Example:
+        >>> check_at_least(1, batch_size=0)
+        Traceback (most recent call last):
+        tasks.errors.UserError: batch_size must be at least 1, got 0
+    """
+    for name, value in values.items():
+        if value < least:
+            raise UserError(f"{name} must be at least {least}, got {value}")
 
 
 def is_raised_within(error: Exception, packages: set[str]) -> bool:

@@ -172,8 +172,7 @@ class Job:
         return {}
 
     def _runs(self) -> list[RunFolder]:
-        folders = [path.parent for path in self.folder.glob("*/config.yaml") if path.parent.name.isdecimal()]
-        return [RunFolder(path) for path in sorted(folders, key=lambda path: -int(path.name))]
+        return [run for run in reversed(RunFolder.numbered(self.folder)) if run.config.exists()]
 
     @property
     def _failure(self) -> Path:

@@ -39,13 +39,13 @@ def choose_encoder(
 
 
 def read_text(path: Path) -> str:
-    """Read a text in UTF-8; the line break at its end is left out.
+    """Read a text in UTF-8; a byte order mark and the line break at the end are left out.
 
     Raises:
         UserError: If it is no text in UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8").rstrip("\r\n")
+        return path.read_bytes().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} must be text in UTF-8, got: {error}") from error
 

@@ -26,7 +26,7 @@ from tasks.errors import UserError
 ANTIALIAS = 2
 MOST_SHARED_PIXELS = 1
 SHORTEST_TARGET = 3
-"""Dashes: a path is not taken back below them."""
+"""Dashes of the shortest target: an end, another end, and a dash between them."""
 DISTRACTOR_TRIES, TIP_DRAWS = 4, 200
 DASHES_TAKEN_BACK, MOST_STEPS = 2, 8
 PIXELS_AT_ONCE = 2**21

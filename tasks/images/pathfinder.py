@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.data.batches import TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
-from tasks.errors import UserError
+from tasks.errors import UserError, check_at_least
 from tasks.images.augmentation import turn_and_flip
 from tasks.images.generated_pathfinder import Rules, choose_rules, generate_pathfinder
 from tasks.images.image_data_module import transform_images
@@ -75,13 +75,8 @@ class Pathfinder(InMemoryDataModule):
         sides = SIDES if source == "released" else SIDES[:-1]
         if side not in sides:
             raise UserError(f"side must be one of {', '.join(map(str, sides))} for {source} images, got {side}")
-        for name, value, least in (
-            ("num_train", num_train, 1),
-            ("num_evaluated", num_evaluated, 1),
-            ("data_seed", data_seed, 0),
-        ):
-            if value < least:
-                raise UserError(f"{name} must be at least {least}, got {value}")
+        check_at_least(1, num_train=num_train, num_evaluated=num_evaluated)
+        check_at_least(0, data_seed=data_seed)
         self.rules = None
         if source == "generated":
             self.rules = choose_rules(side, target_length=target_length, num_distractors=num_distractors)

@@ -12,7 +12,7 @@ from tasks.data.batches import Batch, TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
 from tasks.data.tokens import END, NUM_SPECIALS, order_by_frequency, read_text
-from tasks.errors import UserError
+from tasks.errors import UserError, check_at_least
 from tasks.lra.generated_listops import END as CLOSING
 from tasks.lra.generated_listops import LONGEST, MIN, SHORTEST, SYMBOLS, take_expressions
 from tasks.lra.published.listops import find_files, read_split, split_symbols
@@ -23,7 +23,6 @@ FEWEST_LONGEST = 100
 ONE_EXPRESSION = "one expression: an operator, its arguments and its closing bracket"
 SHOWN = 40
 """Letters of a broken expression that a message shows."""
-BYTE_ORDER_MARK = "\ufeff"
 Source = Literal["generated", "released"]
 
 
@@ -71,9 +70,8 @@ class ListOps(InMemoryDataModule):
         super().__init__(batch_size=batch_size, bucket_by_length=bucket_by_length, **options)
         if source not in get_args(Source):
             raise UserError(f"source must be one of {', '.join(get_args(Source))}, got {source!r}")
-        for name, value, least in (("num_train", num_train, 1), ("data_seed", data_seed, 0)):
-            if value < least:
-                raise UserError(f"{name} must be at least {least}, got {value}")
+        check_at_least(1, num_train=num_train)
+        check_at_least(0, data_seed=data_seed)
         if not FEWEST_LONGEST <= longest <= LONGEST:
             raise UserError(f"longest must lie in [{FEWEST_LONGEST}, {LONGEST}], got {longest}")
         if not 1 <= shortest <= longest // 2:
@@ -113,7 +111,7 @@ class ListOps(InMemoryDataModule):
         """Read new expressions, one a line, such as `[MAX 2 9 [MIN 4 7 ] 0 ]`."""
         ids = {symbol: NUM_SPECIALS + number for number, symbol in enumerate(self.learnt["symbols"])}
         samples = {}
-        for number, line in enumerate(read_text(path).removeprefix(BYTE_ORDER_MARK).split("\n"), 1):
+        for number, line in enumerate(read_text(path).split("\n"), 1):
             symbols = split_symbols(line)
             if others := [symbol for symbol in symbols if symbol not in ids]:
                 raise UserError(f"line {number} must hold the symbols {' '.join(SYMBOLS)}, got {others[0]!r}")

@@ -7,7 +7,7 @@ import torch
 from tasks.data.batches import TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.ragged import RaggedSequences
-from tasks.errors import UserError
+from tasks.errors import check_at_least
 
 NUM_EVALUATED = 10
 
@@ -42,14 +42,8 @@ class RandomTokens(InMemoryDataModule):
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, **options)
-        for name, value, least in (
-            ("length", length, 1),
-            ("num_train", num_train, 1),
-            ("num_tokens", num_tokens, 2),
-            ("num_classes", num_classes, 2),
-        ):
-            if value < least:
-                raise UserError(f"{name} must be at least {least}, got {value}")
+        check_at_least(1, length=length, num_train=num_train)
+        check_at_least(2, num_tokens=num_tokens, num_classes=num_classes)
         self.size, self.num_train = (length,), num_train
         self.num_tokens: int = num_tokens
         self.class_names = tuple(map(str, range(num_classes)))

@@ -36,12 +36,6 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
         # What a config stands for is known to the parser of the training alone; the table needs no training.
         from tasks.training.resolved_config import read_options
     options = [_own_options(path) for path in runs]
-    for path, own in zip(runs, options, strict=True):
-        if own.get(START_FROM) is not None:
-            raise UserError(
-                f"{START_FROM} must be null in {path}, since a config alone must repeat what is published, got "
-                f"{own[START_FROM]}"
-            )
     configs = {name: _find_config(name, checkout=checkout) for name in sorted({each["run.name"] for each in options})}
     wanted = {name: drop_run_specific(dict(flatten(read_options(config)))) for name, config in configs.items()}
     written: dict[Path, Record] = {}
@@ -65,6 +59,11 @@ def publish(runs: list[Path], *, checkout: Path) -> list[Path]:
 
 
 def _make_record(run: RunFolder, *, own: Options, wanted: Options, config: str) -> Record:
+    if own.get(START_FROM) is not None:
+        raise UserError(
+            f"{START_FROM} must be null in {run.path}, since a config alone must repeat what is published, got "
+            f"{own[START_FROM]}"
+        )
     options = drop_run_specific(own)
     record = {
         "task": own["run.name"],
@@ -112,10 +111,10 @@ def _find_config(name: str, *, checkout: Path) -> Path:
 
 
 def _own_options(path: Path) -> Options:
-    config = RunFolder(path).config
-    if not config.is_file():
-        raise UserError(f"RUN must be a run folder, got {path} without {config.name}")
-    return dict(flatten(_read_yaml(config)))
+    run = RunFolder(path)
+    if not run.config.is_file():
+        raise UserError(f"RUN must be a run folder, got {path} without {run.config.name}")
+    return dict(flatten(run.read_config()))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

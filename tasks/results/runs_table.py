@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.errors import UserError
 from tasks.results.summary import Summary, distinct, mark, mean_and_spread, metric, origin
 from tasks.runs.options import drop_run_specific, find_differences, flatten
@@ -86,7 +84,7 @@ def _read(folder: Path) -> Run:
     run = RunFolder(folder)
     if run.results.is_file():
         return {**json.loads(run.results.read_text(encoding="utf-8")), "folder": folder}
-    config = yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
+    config = run.read_config()
     state = "failed" if run.error.is_file() else "incomplete"
     return {"task": folder.parent.name, "seed": config.get("seed_everything"), "state": state, "folder": folder,
             "config": config}  # fmt: skip

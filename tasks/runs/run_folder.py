@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any, BinaryIO
 
+import yaml
 from filelock import FileLock, Timeout
 
 from tasks.errors import UserError
@@ -35,8 +36,8 @@ class RunFolder:
         named_folder = root / name
         try:
             named_folder.mkdir(parents=True, exist_ok=True)
-            taken = [int(path.name) for path in named_folder.iterdir() if path.name.isdecimal()]
-            for number in count(max(taken, default=0) + 1):
+            taken = cls.numbered(named_folder)
+            for number in count(int(taken[-1].path.name) + 1 if taken else 1):
                 # mkdir is atomic: of two runs that want one number, one gets it and the other sees it taken.
                 with suppress(FileExistsError):
                     (named_folder / str(number)).mkdir()
@@ -44,6 +45,14 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"run.root must be a folder that can be written, got {root}: {error.strerror}") from error
         raise AssertionError("counting never ends")
+
+    @classmethod
+    def numbered(cls, named_folder: Path) -> "list[RunFolder]":
+        """Return the runs of one name, by number: the newest comes last. There are none where there is no folder."""
+        if not named_folder.is_dir():
+            return []
+        folders = [path for path in named_folder.iterdir() if path.name.isdecimal()]
+        return [cls(path) for path in sorted(folders, key=lambda path: int(path.name))]
 
     def lock(self) -> FileLock:
         """Take the run for this process, so that no other one trains it; `release` gives it back, as its end does.
@@ -85,6 +94,10 @@ class RunFolder:
     def config(self) -> Path:
         """The whole configuration, accepted by every verb of the command."""
         return self.path / "config.yaml"
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the content of `config`; empty for an empty file."""
+        return yaml.safe_load(self.config.read_text(encoding="utf-8")) or {}
 
     @property
     def metrics(self) -> Path:

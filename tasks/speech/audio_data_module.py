@@ -132,10 +132,12 @@ class AudioDataModule(InMemoryDataModule):
 
     def read_splits(self) -> dict[str, TensorBatches]:
         """Read, split and normalize the clips."""
+        if self.learnt:
+            # Before the clips are decoded, which may take long.
+            self._check_learnt()
         waveforms, labels, rows, self.sample_names = self.read_recordings()
         if not self.learnt:
             self.learnt = self._learn(waveforms.select(rows["train"]))
-        self._check_learnt()
         splits = {}
         for split in SPLITS:
             index = rows[split]

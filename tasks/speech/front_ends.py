@@ -15,7 +15,7 @@ from torch.nn.functional import conv1d, gelu, pad
 
 from hyperseq.functional import Padding, as_padding, mask_padding
 from hyperseq.nn import AtLeastFloat32, BatchStandardization
-from tasks.errors import UserError
+from tasks.errors import UserError, check_at_least
 from tasks.speech._torchaudio import import_torchaudio
 
 Lengths = TypeVar("Lengths", int, Tensor)
@@ -66,7 +66,7 @@ class LearnedFilters(nn.Module):
         super().__init__()
         if not strides or min(strides) < 1:
             raise UserError(f"strides must hold at least one positive integer, got {list(strides)}")
-        _check_counts(channels=channels, in_channels=in_channels, taps_per_stride=taps_per_stride)
+        check_at_least(1, channels=channels, in_channels=in_channels, taps_per_stride=taps_per_stride)
         self.strides, self.taps_per_stride = tuple(strides), taps_per_stride
         widths = [in_channels, *[hidden_channels or channels] * (len(strides) - 1), channels]
         # A standardization follows and subtracts constants, so no layer has a bias.
@@ -222,7 +222,7 @@ class Spectrum(AtLeastFloat32):
         num_coefficients: int | None = None,
     ) -> None:
         super().__init__()
-        _check_counts(sample_rate=sample_rate, num_mels=num_mels)
+        check_at_least(1, sample_rate=sample_rate, num_mels=num_mels)
         self.frame, self.hop = round(window * sample_rate), round(hop * sample_rate)
         if self.frame < 2 or self.hop < 1:
             raise UserError(f"window and hop must hold 2 samples and 1 at {sample_rate} Hz, got {window} and {hop}")
@@ -285,7 +285,7 @@ class StandardizedSpectrum(nn.Module):
         self, spectrum: Spectrum, *, in_channels: int = 1, time_mask: float = 0.0, frequency_mask: float = 0.0
     ) -> None:
         super().__init__()
-        _check_counts(in_channels=in_channels)
+        check_at_least(1, in_channels=in_channels)
         for name, value in {"time_mask": time_mask, "frequency_mask": frequency_mask}.items():
             if not 0 <= value < 1:
                 raise UserError(f"{name} must lie in [0, 1), got {value}")
@@ -318,7 +318,7 @@ class _SpectralStem(StandardizedSpectrum):
     def __init__(
         self, spectrum: Spectrum, *, channels: int, in_channels: int, time_mask: float, frequency_mask: float
     ) -> None:
-        _check_counts(channels=channels)
+        check_at_least(1, channels=channels)
         super().__init__(spectrum, in_channels=in_channels, time_mask=time_mask, frequency_mask=frequency_mask)
         self.mixing = nn.Conv1d(self.num_features, channels, 1)
 
@@ -455,9 +455,3 @@ def _mirror(x: Tensor, ends: Tensor, *, left: int, right: int) -> Tensor:
     places = torch.minimum(places, period - places).clamp(max=x.shape[-1] - 1)
     places = torch.where(last > 0, places, torch.zeros_like(places))
     return x.gather(-1, places[:, None, :].expand(-1, x.shape[1], -1))
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise UserError(f"{name} must be at least 1, got {count}")

@@ -372,8 +372,7 @@ class TrainingCLI(LightningCLI):
         for name in ("run.root", "run.name"):
             if any(word.split("=")[0] == f"--{name}" for word in words):
                 raise UserError(f"{name} must be left out with ckpt_path: the run goes on in {self.run_folder.path}")
-        written = yaml.safe_load(self.run_folder.config.read_text(encoding="utf-8")) or {}
-        began = dict(flatten(written)).get(START_FROM)
+        began = dict(flatten(self.run_folder.read_config())).get(START_FROM)
         wanted = None if start_from is None else str(start_from)
         if wanted != began:
             raise UserError(

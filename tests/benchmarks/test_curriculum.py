@@ -69,7 +69,7 @@ def test_a_rate_stands_for_that_of_every_stage(calls, tmp_path):
 def test_the_command_line_takes_the_words_of_every_stage(task, capsys):
     from tasks.cli import main as hyperseq
 
-    for number in range(1, len(STAGES[task]) + 1):
-        words = words_of(CONFIGS[task], STAGES[task], number, seconds=10.0, seed=0, lr=None)
+    for stage in STAGES[task]:
+        words = words_of(CONFIGS[task], stage, "stage", seconds=10.0, seed=0, lr=None)
         assert hyperseq([*words, "--print_config"]) == 0
     assert capsys.readouterr().err == ""
