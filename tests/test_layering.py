@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "benchmarks.depth": {"hyperseq", "benchmarks", "tasks"},
     "benchmarks.listops_parts": {"tasks"},
     "benchmarks.longer_inputs": {"hyperseq", "benchmarks", "tasks"},
+    "benchmarks.pathfinder_marks": {"tasks"},
     "benchmarks.recordings": {"benchmarks", "tasks"},
     "benchmarks.report": {"benchmarks", "tasks"},
     "benchmarks.running_statistics": {"hyperseq", "benchmarks", "tasks"},

@@ -63,6 +63,7 @@ EXPECTED: dict[str, float] = {
     "images/pmnist": 0.9331,
     "images/smnist": 0.9560,
     "lra/listops": 0.3490,
+    "lra/pathfinder": 0.4966,
     "series/acsf1": 0.6800,
     "series/japanese_vowels": 0.9784,
     "series/pigcvp": 0.1827,

@@ -43,13 +43,13 @@ class Rules:
     Attributes:
         side: Height and width in pixels.
         tip_distance: Pixels between the first tips of the two targets, and half of those to the border.
-        marker_radius: Radius of the discs.
+        mark_radius: Radius of the discs.
         dash_length: Length of a dash.
         dash_thickness: Thickness of a dash.
         margins: Half gaps between dashes; each image draws one.
         num_distractors: Distractors of an image, if there is room.
         continuity: Larger values make straighter paths.
-        target_contrast: Brightness of the targets; a marker has 1.
+        target_contrast: Brightness of the targets; a mark has 1.
         distractor_contrast: Brightness of the distractors.
         border: Pixels at the border where no dash begins.
         target_length: Dashes of a target.
@@ -58,7 +58,7 @@ class Rules:
 
     side: int
     tip_distance: int
-    marker_radius: float
+    mark_radius: float
     dash_length: int
     dash_thickness: float
     margins: tuple[int, ...]
@@ -116,7 +116,9 @@ class PathfinderImages(NamedTuple):
     pixels: NDArray[np.uint8]
     """`(N, side, side)`; in each image the darkest pixel is 0 and the brightest 255."""
     labels: Numbers
-    """1 where the markers lie on one path, otherwise 0, `(N,)`."""
+    """1 where the marks lie on one path, otherwise 0, `(N,)`."""
+    marks: Numbers
+    """Row and column of the centers of both discs, `(N, 2, 2)`."""
 
 
 def generate_pathfinder(rules: Rules, *, seed: int) -> Iterator[PathfinderImages]:
@@ -128,7 +130,7 @@ def generate_pathfinder(rules: Rules, *, seed: int) -> Iterator[PathfinderImages
 
 
 def _draw(rules: Rules, random: np.random.Generator) -> PathfinderImages:
-    """Draw the targets of many images; those where both are complete get distractors and markers."""
+    """Draw the targets of many images; those where both are complete get distractors and marks."""
     canvas = _Canvas(rules, PIXELS_AT_ONCE // rules.side**2, random)
     canvas = canvas.select(_draw_targets(canvas))
     for number in range(rules.num_distractors):
@@ -137,7 +139,8 @@ def _draw(rules: Rules, random: np.random.Generator) -> PathfinderImages:
     labels = random.integers(0, 2, count)
     last = rules.num_target_dashes - 1 - labels
     # Dashes of the two targets alternate: 0 is a tip of the first, the last but one its other end.
-    return PathfinderImages(canvas.render(markers=np.stack([np.zeros(count, np.int64), last], axis=1)), labels)
+    marks = np.stack([canvas.end[:, 0], canvas.end[canvas.rows, last]], axis=1)
+    return PathfinderImages(canvas.render(marks), labels, marks)
 
 
 class _Canvas:
@@ -216,8 +219,8 @@ class _Canvas:
         self.taken[self._window(rows, self.end[rows, dash])] -= self.stamp_mask[self._stamps(rows, dash)]
         self.drawn[rows, dash] = False
 
-    def render(self, *, markers: Numbers) -> NDArray[np.uint8]:
-        """Draw ink: all dashes, and a disc at the end of each of the dashes `markers`, `(N, 2)`; stretch to 0 to 255.
+    def render(self, marks: Numbers) -> NDArray[np.uint8]:
+        """Draw ink: all dashes, and a disc around each of the pixels `marks`, `(N, 2, 2)`; stretch to 0 to 255.
 
         Where ink meets ink, the brighter one stays.
         """
@@ -229,10 +232,9 @@ class _Canvas:
             contrast = rules.target_contrast if dash < rules.num_target_dashes else rules.distractor_contrast
             window = self._window(rows, self.end[rows, dash])
             ink[window] = np.maximum(ink[window], contrast * self.stamp_ink[self._stamps(rows, dashes)])
-        radius = ceil(rules.marker_radius)
-        disc, reach = _draw_disc(rules.marker_radius, radius), np.arange(-radius, radius + 1)
-        for marked in markers.T:
-            y, x = (self.end[self.rows, marked] + self.frame).T
+        radius = ceil(rules.mark_radius)
+        disc, reach = _draw_disc(rules.mark_radius, radius), np.arange(-radius, radius + 1)
+        for y, x in (marks + self.frame).transpose(1, 2, 0):
             window = self.rows[:, None, None], y[:, None, None] + reach[:, None], x[:, None, None] + reach
             ink[window] = np.maximum(ink[window], disc)
         ink = ink[:, self.frame : -self.frame, self.frame : -self.frame]

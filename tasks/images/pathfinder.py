@@ -121,7 +121,9 @@ class Pathfinder(InMemoryDataModule):
 
     def _generate(self, path: Path, rules: Rules, count: int) -> Any:
         # Test and validation come first, so that another num_train leaves them as they are.
-        write_packed(path, generate_pathfinder(rules, seed=self.data_seed), count=count, side=self.side)
+        drawn = generate_pathfinder(rules, seed=self.data_seed)
+        chunks = ((images.pixels, images.labels) for images in drawn)
+        write_packed(path, chunks, count=count, side=self.side)
         return find_packed(path)
 
     def _read(self, path: Path) -> Any:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def test_the_same_seed_gives_the_same_images_and_another_seed_others():
 
 @pytest.mark.parametrize("side", RULES)
 def test_images_use_all_gray_values_and_stay_mostly_black(side):
-    pixels, labels = next(generate_pathfinder(RULES[side], seed=0))
+    pixels, labels, _ = next(generate_pathfinder(RULES[side], seed=0))
     assert pixels.shape[1:] == (side, side) and len(pixels) == len(labels) > 0
     assert (pixels.min(axis=(1, 2)) == 0).all() and (pixels.max(axis=(1, 2)) == 255).all()
     assert (pixels > 40).mean() < 0.25
@@ -58,15 +60,30 @@ def test_dashes_share_at_most_a_pixel_with_what_was_there():
 
 
 def test_the_label_tells_whether_both_marks_lie_on_one_path(monkeypatch):
-    marked = []
-    monkeypatch.setattr(
-        _Canvas, "render", lambda canvas, *, markers: marked.append(markers) or np.zeros((len(markers), 32, 32))
-    )
-    labels = next(generate_pathfinder(RULES[32], seed=0)).labels
+    drawn = []
+    draw_targets = generated_pathfinder._draw_targets
+
+    def remember(canvas):
+        rows = draw_targets(canvas)
+        drawn.append(canvas.select(rows))
+        return rows
+
+    monkeypatch.setattr(generated_pathfinder, "_draw_targets", remember)
+    images = next(generate_pathfinder(RULES[32], seed=0))
+    end = drawn[0].end
     # Even dashes belong to the first target, odd ones to the second.
-    assert np.array_equal(marked[0][:, 0], np.zeros(len(labels)))
-    assert np.array_equal(marked[0][:, 1], np.where(labels == 1, 26, 27))
-    assert 0.2 < labels.mean() < 0.8
+    assert np.array_equal(images.marks[:, 0], end[:, 0])
+    assert np.array_equal(images.marks[:, 1], np.where(images.labels[:, None] == 1, end[:, 26], end[:, 27]))
+    assert 0.2 < images.labels.mean() < 0.8
+
+
+def test_a_mark_covers_the_pixels_around_its_center():
+    # the targets are brighter than the discs: less ink leaves the discs alone
+    rules = replace(RULES[32], target_contrast=0.0, distractor_contrast=0.0)
+    images = next(generate_pathfinder(rules, seed=0))
+    for pixels, marks in zip(images.pixels, images.marks, strict=True):
+        distance = np.linalg.norm(np.argwhere(pixels > 100)[:, None] - marks, axis=2)
+        assert distance.min(axis=1).max() < 2 and (distance == 0).any(axis=0).all()
 
 
 def test_easier_images_have_shorter_paths_and_fewer_distractors():
