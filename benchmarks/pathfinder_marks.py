@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from tasks.errors import UserError, check_at_least
 from tasks.images.generated_pathfinder import choose_rules, generate_pathfinder
 
 
@@ -50,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--target-length", type=int, default=14, help="dashes of a path (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the generator (%(default)s)")
     options = parser.parse_args(argv)
+    try:
+        check_at_least(100, num=options.num)
+        check_at_least(0, seed=options.seed)
+        choose_rules(32, target_length=options.target_length)
+    except UserError as error:
+        parser.error(str(error))
     marks, labels = draw_marks(num=options.num, target_length=options.target_length, seed=options.seed)
     accuracy = score_marks(marks, labels)
     spread = 1.96 * sqrt(accuracy * (1 - accuracy) / (len(labels) - len(labels) // 2))

@@ -29,3 +29,17 @@ def test_the_marks_of_short_paths_tell_more_than_those_of_long_ones():
 def test_the_command_prints_one_accuracy(capsys):
     assert main(["--num", "200", "--target-length", "4"]) == 0
     assert capsys.readouterr().out.startswith("4 dashes, from the marks alone: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--num", "99"], "num must be at least 100, got 99"),
+        (["--seed", "-1"], "seed must be at least 0, got -1"),
+        (["--target-length", "2"], "target_length must lie in [3, 14], got 2"),
+    ],
+)
+def test_options_out_of_range_are_refused(words, told, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert told in capsys.readouterr().err
