@@ -2,7 +2,9 @@
 
 ``python -m benchmarks.curriculum listops --seconds 2800`` trains by `hyperseq fit` and the config of the task, on short
 expressions first, at last on those of the benchmark; Pathfinder begins with short paths. The seconds are CPU seconds of
-all stages together. Further words go to `hyperseq fit`. The last stage prints the scores of the task.
+the training in all stages together; validations and tests come on top. `--first-stage 4` goes on after a training that
+was interrupted in stage 4. Further words go to `hyperseq fit`, as far as no stage has them. The last stage prints the
+scores of the task.
 """
 
 import argparse
@@ -65,12 +67,27 @@ def words_of(config: str, stage: Stage, part: str, *, seconds: float, seed: int,
     return words + [f"--data.{name}={value}" for name, value in stage.data.items()]
 
 
+def find_taken(more: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return the first option of `more` that `words` have, too, or a part of, or that no stage can have."""
+    has = {_name_of(word) for word in words} | {"ckpt_path", "print_config", "run.start_from", "trainer.callbacks"}
+    for name in (_name_of(word) for word in more if word.startswith("--")):
+        if name and any(f"{one}.".startswith(f"{name}.") for one in has):
+            return name
+    return None
+
+
+def _name_of(word: str) -> str:
+    return word.removeprefix("--").partition("=")[0]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train one task by stages; return the code of the first that fails, or 0."""
     parser = argparse.ArgumentParser(prog="benchmarks.curriculum", description=__doc__, allow_abbrev=False)
     parser.add_argument("task", choices=sorted(STAGES), help="the task")
     parser.add_argument("--config", help="a shipped config of the task, such as lra/listops_gru")
     parser.add_argument("--run.root", dest="root", type=Path, default=Path("runs"), help="folder of all runs")
+    first_help = "stage to begin with, from the newest weights of the stage before (%(default)s)"
+    parser.add_argument("--first-stage", type=int, default=1, help=first_help)
     add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
     config = arguments.config or CONFIGS[arguments.task]
@@ -79,17 +96,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"config must be one of {', '.join(known)}, got {config}")
     if not arguments.seconds > 0:
         parser.error(f"seconds must be above 0, got {arguments.seconds}")
-    for name in ("run.name", "run.start_from", "ckpt_path"):
-        if any(word.partition("=")[0] == f"--{name}" for word in more):
-            parser.error(f"{name} must be left out: each stage has its own")
-    start: list[str] = []
-    for number, stage in enumerate(STAGES[arguments.task], 1):
-        part = f"stage{number}"
-        words = words_of(config, stage, part, seconds=arguments.seconds, seed=arguments.seed, lr=arguments.lr)
-        if code := hyperseq([*words, *more, f"--run.root={arguments.root}", *start]):
+    stages, first = STAGES[arguments.task], arguments.first_stage
+    if not 1 <= first <= len(stages):
+        parser.error(f"first-stage must lie in [1, {len(stages)}], got {first}")
+    parts = [f"stage{number}" for number in range(1, len(stages) + 1)]
+    all_words = [
+        words_of(config, stage, part, seconds=arguments.seconds, seed=arguments.seed, lr=arguments.lr)
+        for stage, part in zip(stages, parts, strict=True)
+    ]
+    if taken := find_taken(more, [word for words in all_words for word in words]):
+        parser.error(f"{taken} must be left out: the stages, or --seed, --lr and --seconds, decide it")
+    for number in range(first, len(stages) + 1):
+        start = []
+        if number > 1:
+            before = arguments.root / name_run(config, parts[number - 2], seed=arguments.seed)
+            finished = [run for run in RunFolder.numbered(before) if run.results.is_file()]
+            if not finished:
+                parser.error(f"first-stage must follow a stage that has finished, got {number} without one in {before}")
+            start = [f"--run.start_from={finished[-1].checkpoint('best')}"]
+        print(f"\nStage {number} of {len(stages)}", flush=True)
+        if code := hyperseq([*all_words[number - 1], *more, f"--run.root={arguments.root}", *start]):
+            print(f"Stage {number} did not finish. To go on: the same command with --first-stage {number}", flush=True)
             return code
-        newest = RunFolder.numbered(arguments.root / name_run(config, part, seed=arguments.seed))[-1]
-        start = [f"--run.start_from={newest.checkpoint('best')}"]
     return 0
 
 

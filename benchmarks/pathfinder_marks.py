@@ -1,13 +1,14 @@
-"""How well the places of its two marks predict the label of a Pathfinder image: what an accuracy tells of a network.
+"""How well the two marks predict the label of a Pathfinder image, with no path followed: what an accuracy tells.
 
-``python -m benchmarks.pathfinder_marks`` fits boosted trees to both places and their distance on half of the images,
-and scores them on the other half. A network that follows no path does no better. ``--target-length 4`` makes the images
-easier; distractors come after the targets, and change nothing here.
+``python -m benchmarks.pathfinder_marks`` fits boosted trees on half of the images, and scores them on the other half:
+once to the places of both marks and their distance, once to the directions of the dashes at the marks, too. A network
+at the second accuracy may follow no path at all; one clearly above it sees more than the marks and their dashes.
+``--target-length 4`` makes the images easier; distractors come after the targets, and change nothing here.
 """
 
 import argparse
 from collections.abc import Sequence
-from math import sqrt
+from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,35 +18,49 @@ from tasks.errors import UserError, check_at_least
 from tasks.images.generated_pathfinder import choose_rules, generate_pathfinder
 
 
-def describe_marks(marks: NDArray[np.int64]) -> NDArray[np.float64]:
+def describe_places(marks: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return both places of marks `(N, 2, 2)` and their distance in pixels, `(N, 5)`."""
     distance = np.linalg.norm(marks[:, 0] - marks[:, 1], axis=1)
     return np.column_stack([marks.reshape(len(marks), 4), distance])
 
 
-def score_marks(marks: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
-    """Fit the first half of the marks `(N, 2, 2)` to labels `(N,)`; return the accuracy on the second half."""
+def describe_directions(marks: NDArray[np.int64], directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what `directions` `(N, 2)` add to the marks `(N, 2, 2)`, in radians from -pi to pi, `(N, 5)`.
+
+    Both directions, how far each turns from the line to the other mark, and how far the second turns from the first.
+    """
+    rows, columns = (marks[:, 1] - marks[:, 0]).T
+    line = np.arctan2(rows, columns)
+    first, second = directions.T
+    angles = np.column_stack([first, second, first - line, second - line - pi, second - first])
+    return (angles + pi) % (2 * pi) - pi
+
+
+def score(described: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Fit the first half of what describes images, `(N, F)`, to labels `(N,)`; return the accuracy on the second."""
     half = len(labels) // 2
-    described = describe_marks(marks)
     trees = HistGradientBoostingClassifier(learning_rate=0.05, random_state=0)
     return float(trees.fit(described[:half], labels[:half]).score(described[half:], labels[half:]))
 
 
-def draw_marks(*, num: int, target_length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return marks `(N, 2, 2)` and labels `(N,)` of images of 32 pixels without distractors."""
+def draw_marks(
+    *, num: int, target_length: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return marks `(N, 2, 2)`, directions `(N, 2)` and labels `(N,)` of images of 32 pixels without distractors."""
     rules = choose_rules(32, target_length=target_length, num_distractors=0)
-    marks, labels, drawn = [], [], 0
+    drawn, num_drawn = [], 0
     for images in generate_pathfinder(rules, seed=seed):
-        marks.append(images.marks)
-        labels.append(images.labels)
-        drawn += len(images.labels)
-        if drawn >= num:
+        drawn.append(images)
+        num_drawn += len(images.labels)
+        if num_drawn >= num:
             break
-    return np.concatenate(marks)[:num], np.concatenate(labels)[:num]
+    marks = np.concatenate([images.marks for images in drawn])[:num]
+    directions = np.concatenate([images.directions for images in drawn])[:num]
+    return marks, directions, np.concatenate([images.labels for images in drawn])[:num]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print one accuracy."""
+    """Print both accuracies."""
     parser = argparse.ArgumentParser(prog="benchmarks.pathfinder_marks", description=__doc__, allow_abbrev=False)
     parser.add_argument("--num", type=int, default=20_000, help="images (%(default)s)")
     parser.add_argument("--target-length", type=int, default=14, help="dashes of a path (%(default)s)")
@@ -57,10 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         choose_rules(32, target_length=options.target_length)
     except UserError as error:
         parser.error(str(error))
-    marks, labels = draw_marks(num=options.num, target_length=options.target_length, seed=options.seed)
-    accuracy = score_marks(marks, labels)
-    spread = 1.96 * sqrt(accuracy * (1 - accuracy) / (len(labels) - len(labels) // 2))
-    print(f"{options.target_length} dashes, from the marks alone: {accuracy:.1%} ± {spread:.1%} (95% interval)")
+    length = options.target_length
+    marks, directions, labels = draw_marks(num=options.num, target_length=length, seed=options.seed)
+    places = describe_places(marks)
+    both = np.column_stack([places, describe_directions(marks, directions)])
+    for name, described in (("the places of the marks", places), ("their places and directions", both)):
+        accuracy = score(described, labels)
+        spread = 1.96 * sqrt(accuracy * (1 - accuracy) / (len(labels) - len(labels) // 2))
+        print(f"{length} dashes, from {name}: {accuracy:.1%} ± {spread:.1%} (95% interval)")
     return 0
 
 

@@ -80,7 +80,7 @@ def timed_words(config: str, part: str, *, seconds: float, seed: int, lr: float)
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Add the seconds, the seed and the learning rate of a timed training."""
-    parser.add_argument("--seconds", type=float, required=True, help="CPU seconds of training: those of ours")
+    parser.add_argument("--seconds", type=float, required=True, help="CPU seconds of training, without validation")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of batches")
     parser.add_argument("--lr", type=float, help="peak learning rate")
 

@@ -119,13 +119,21 @@ class PathfinderImages(NamedTuple):
     """1 where the marks lie on one path, otherwise 0, `(N,)`."""
     marks: Numbers
     """Row and column of the centers of both discs, `(N, 2, 2)`."""
+    directions: Floats
+    """Angle in radians in which the dash of each mark leads away from it, `(N, 2)`: 0 along a row, pi / 2 down."""
 
 
 def generate_pathfinder(rules: Rules, *, seed: int) -> Iterator[PathfinderImages]:
-    """Yield images without end, some at once; rules and seed alone decide them."""
+    """Yield images without end, some at once; rules and seed alone decide them.
+
+    Targets of other lengths, and other numbers of distractors, are drawn from other random numbers: an image of easier
+    rules is never the beginning of one of the benchmark.
+    """
+    easier = rules.target_length, rules.num_distractors
+    published = RULES[rules.side].target_length, RULES[rules.side].num_distractors
     number = 0
     while True:
-        yield _draw(rules, np.random.default_rng((seed, number)))
+        yield _draw(rules, np.random.default_rng((seed, number, *(() if easier == published else easier))))
         number += 1
 
 
@@ -140,7 +148,9 @@ def _draw(rules: Rules, random: np.random.Generator) -> PathfinderImages:
     last = rules.num_target_dashes - 1 - labels
     # Dashes of the two targets alternate: 0 is a tip of the first, the last but one its other end.
     marks = np.stack([canvas.end[:, 0], canvas.end[canvas.rows, last]], axis=1)
-    return PathfinderImages(canvas.render(marks), labels, marks)
+    # A first dash leads away from its mark, a last one to it.
+    directions = np.stack([canvas.angle[:, 0], canvas.angle[canvas.rows, last] + pi], axis=1)
+    return PathfinderImages(canvas.render(marks), labels, marks, directions)
 
 
 class _Canvas:

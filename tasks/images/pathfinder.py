@@ -39,7 +39,8 @@ class Pathfinder(InMemoryDataModule):
         root: Folder of all data sets.
         num_spatial_dims: 1 reads the pixels row by row, `(B, 1, side * side)`; 2 reads images.
         num_train: Training images to generate; the other splits do not depend on it.
-        num_evaluated: Images to generate for each of validation and test.
+        num_evaluated: Images to generate for each of validation and test. Another number moves images from split to
+            split: do not evaluate weights that were trained with another one.
         data_seed: Seed of what is generated; the seed of the training does not change the data.
         target_length: Dashes of each of the two long paths of a generated image; `None` for the 14 of the benchmark.
             Fewer of them, or fewer distractors, make another and easier task, to begin a training with.
@@ -98,13 +99,13 @@ class Pathfinder(InMemoryDataModule):
             counts = {"test": self.num_evaluated, "val": self.num_evaluated, "train": self.num_train}
             name = f"generated-{self.side}-seed{self.data_seed}-{self.num_train}-{self.num_evaluated}"
             if self.rules != choose_rules(self.side):
-                name += f"-length{self.rules.target_length}-distractors{self.rules.num_distractors}"
-            path = folder / f"{name}.npy"
-            packed = find_packed(path) or self._generate(path, self.rules, sum(counts.values()))
+                name += f"-dashes{self.rules.target_length}-distractors{self.rules.num_distractors}"
+            path, count = folder / f"{name}.npy", sum(counts.values())
+            packed = self._find(path, count=count) or self._generate(path, self.rules, count)
         else:
             # Packed anew where the release has changed, as after a repair.
             name = f"released-{self.side}-split{self.split_seed}-{identify_release(self.root, self.side)}.npy"
-            packed = find_packed(folder / name) or self._read(folder / name)
+            packed = self._find(folder / name) or self._read(folder / name)
             rows = random_split(len(packed[1]), fractions=FRACTIONS, seed=self.split_seed)
             counts = {split: len(index) for split, index in zip(SPLITS, rows, strict=True)}
         pixels, labels = map(torch.from_numpy, packed)
@@ -119,12 +120,16 @@ class Pathfinder(InMemoryDataModule):
             begin += count
         return {split: splits[split] for split in SPLITS}
 
+    def _find(self, path: Path, *, count: int | None = None) -> Any:
+        return find_packed(path, side=self.side, num_classes=len(self.class_names), count=count)
+
     def _generate(self, path: Path, rules: Rules, count: int) -> Any:
+        print(f"Pathfinder: {count:,} images are drawn and kept in {path}")
         # Test and validation come first, so that another num_train leaves them as they are.
         drawn = generate_pathfinder(rules, seed=self.data_seed)
         chunks = ((images.pixels, images.labels) for images in drawn)
         write_packed(path, chunks, count=count, side=self.side)
-        return find_packed(path)
+        return self._find(path, count=count)
 
     def _read(self, path: Path) -> Any:
         files, labels, num_skipped = list_images(self.root, self.side)
@@ -139,5 +144,6 @@ class Pathfinder(InMemoryDataModule):
                 yield pixels, labels[rows[begin : begin + len(pixels)]]
                 begin += len(pixels)
 
+        print(f"Pathfinder: {len(files):,} images are read and kept in {path}")
         write_packed(path, read(), count=len(files), side=self.side)
-        return find_packed(path)
+        return self._find(path)

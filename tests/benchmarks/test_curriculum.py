@@ -5,16 +5,22 @@ from benchmarks.curriculum import CONFIGS, STAGES, main, words_of
 
 
 @pytest.fixture
-def calls(monkeypatch, tmp_path):
-    """The calls of `hyperseq`, in place of trainings: each leaves the folder of its run."""
+def calls(monkeypatch, tmp_path, request):
+    """The calls of `hyperseq`, in place of trainings: each leaves the folder of its run; one may be interrupted."""
     made = []
 
     def train(words):
         options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
         made.append(options)
         folder = tmp_path / options["run.name"]
-        (folder / str(len(list(folder.glob("*"))) + 1)).mkdir(parents=True)
+        run = folder / str(len(list(folder.glob("*"))) + 1)
+        run.mkdir(parents=True)
+        if stops_at in options["run.name"]:
+            return 130
+        (run / "results.json").write_text("{}")
         return 0
+
+    stops_at = getattr(request, "param", "nowhere")
 
     monkeypatch.setattr(curriculum, "hyperseq", train)
     return made
@@ -40,10 +46,31 @@ def test_each_stage_starts_from_the_newest_weights_of_the_one_before(calls, tmp_
             assert options["run.start_from"] == str(wanted)
 
 
-def test_a_stage_that_fails_is_the_last(calls, tmp_path, monkeypatch):
-    monkeypatch.setattr(curriculum, "hyperseq", lambda words: calls.append(words) or 2)
-    assert main(["listops", "--seconds=36", f"--run.root={tmp_path}"]) == 2
-    assert len(calls) == 1
+def test_the_stages_of_pathfinder_never_become_easier():
+    lengths, distractors, turned = (
+        [stage.data.get(name, value) for stage in STAGES["pathfinder"]]
+        for name, value in (("target_length", 14), ("num_distractors", 5), ("augment", False))
+    )
+    assert lengths == sorted(set(lengths)) and distractors == sorted(distractors) and turned == sorted(turned)
+
+
+def test_the_expressions_of_listops_grow_up_to_those_of_the_benchmark():
+    longest = [stage.data.get("longest", 2000) for stage in STAGES["listops"]]
+    assert longest == sorted(set(longest))
+
+
+@pytest.mark.parametrize("calls", ["stage2"], indirect=True)
+def test_a_stage_that_is_interrupted_is_the_last_and_is_begun_anew_on_demand(calls, tmp_path, monkeypatch, capsys):
+    words = ["listops", "--seconds=36", f"--run.root={tmp_path}"]
+    assert main(words) == 130
+    assert len(calls) == 2
+    assert capsys.readouterr().out.endswith("To go on: the same command with --first-stage 2\n")
+    assert main([*words, "--first-stage=2"]) == 130
+    assert calls[2] == calls[1]
+    with pytest.raises(SystemExit):
+        main([*words, "--first-stage=3"])
+    told = "first-stage must follow a stage that has finished, got 3 without one in "
+    assert told in capsys.readouterr().err and len(calls) == 3
 
 
 @pytest.mark.parametrize(
@@ -51,12 +78,22 @@ def test_a_stage_that_fails_is_the_last(calls, tmp_path, monkeypatch):
     [
         (["--seconds=-1"], "seconds must be above 0, got -1.0"),
         (["--seconds=9", "--config=lra/pathfinder"], "config must be one of lra/listops, lra/listops_attention, "),
-        (["--seconds=9", "--run.name=mine"], "run.name must be left out: each stage has its own"),
+        (["--seconds=9", "--first-stage=5"], "first-stage must lie in [1, 4], got 5"),
+        (["--seconds=9", "--first-stage=2"], "first-stage must follow a stage that has finished, got 2 without one in"),
+        (["--seconds=9", "--run.name=mine"], "run.name must be left out: the stages, or --seed, --lr and --seconds, "),
+        (["--seconds=9", "--run.start_from", "x"], "run.start_from must be left out: "),
+        (["--seconds=9", "--print_config"], "print_config must be left out: "),
+        (["--seconds=9", "--seed_everything=1"], "seed_everything must be left out: "),
+        (["--seconds=9", "--model.lr", "1"], "model.lr must be left out: "),
+        (["--seconds=9", "--trainer.max_epochs=1"], "trainer.max_epochs must be left out: "),
+        (["--seconds=9", "--trainer.callbacks.seconds=1"], "trainer.callbacks.seconds must be left out: "),
+        (["--seconds=9", "--data.batch_size=1"], "data.batch_size must be left out: "),
+        (["--seconds=9", "--data=data.yaml"], "data must be left out: "),
     ],
 )
-def test_words_that_do_not_fit_are_refused(calls, capsys, words, told):
+def test_words_that_do_not_fit_are_refused(calls, tmp_path, capsys, words, told):
     with pytest.raises(SystemExit):
-        main(["listops", *words])
+        main(["listops", f"--run.root={tmp_path}", *words])
     assert told in capsys.readouterr().err and not calls
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -13,14 +14,23 @@ def few_images(monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_images_and_another_seed_others():
-    first, second, other = (next(generate_pathfinder(RULES[32], seed=seed)) for seed in (1, 1, 2))
-    assert np.array_equal(first.pixels, second.pixels) and np.array_equal(first.labels, second.labels)
-    assert first.pixels.shape != other.pixels.shape or not np.array_equal(first.pixels, other.pixels)
+    first, second, other = (list(islice(generate_pathfinder(RULES[32], seed=seed), 2)) for seed in (1, 1, 2))
+    for one, same, another in zip(first, second, other, strict=True):
+        assert all(np.array_equal(*fields) for fields in zip(one, same, strict=True))
+        assert not np.array_equal(one.marks, another.marks)
+    assert not np.array_equal(first[0].marks, first[1].marks)
+
+
+@pytest.mark.parametrize("easier", [{"target_length": 13}, {"num_distractors": 4}, {"num_distractors": 0}])
+def test_easier_images_do_not_begin_as_those_of_the_benchmark(easier):
+    easy, hard = (next(generate_pathfinder(rules, seed=0)) for rules in (choose_rules(32, **easier), RULES[32]))
+    count = min(len(easy.marks), len(hard.marks))
+    assert (easy.marks[:count, 0] == hard.marks[:count, 0]).all(axis=1).mean() < 0.5
 
 
 @pytest.mark.parametrize("side", RULES)
 def test_images_use_all_gray_values_and_stay_mostly_black(side):
-    pixels, labels, _ = next(generate_pathfinder(RULES[side], seed=0))
+    pixels, labels, *_ = next(generate_pathfinder(RULES[side], seed=0))
     assert pixels.shape[1:] == (side, side) and len(pixels) == len(labels) > 0
     assert (pixels.min(axis=(1, 2)) == 0).all() and (pixels.max(axis=(1, 2)) == 255).all()
     assert (pixels > 40).mean() < 0.25
@@ -75,15 +85,21 @@ def test_the_label_tells_whether_both_marks_lie_on_one_path(monkeypatch):
     assert np.array_equal(images.marks[:, 0], end[:, 0])
     assert np.array_equal(images.marks[:, 1], np.where(images.labels[:, None] == 1, end[:, 26], end[:, 27]))
     assert 0.2 < images.labels.mean() < 0.8
+    # Each direction leads away from its mark: to the next dash of the first target, to the last but one of its own.
+    inner = np.stack([end[:, 2], np.where(images.labels[:, None] == 1, end[:, 24], end[:, 25])], axis=1)
+    rows, columns = np.moveaxis(inner - images.marks, -1, 0)
+    turns = np.abs((images.directions - np.arctan2(rows, columns) + np.pi) % (2 * np.pi) - np.pi)
+    assert turns.max() < np.pi / 2 and np.median(turns) < np.pi / 8
 
 
-def test_a_mark_covers_the_pixels_around_its_center():
-    # the targets are brighter than the discs: less ink leaves the discs alone
-    rules = replace(RULES[32], target_contrast=0.0, distractor_contrast=0.0)
+@pytest.mark.parametrize("side", RULES)
+def test_a_mark_covers_the_pixels_around_its_center(side):
+    # Without the ink of the dashes the discs are alone.
+    rules = replace(RULES[side], target_contrast=0.0, distractor_contrast=0.0)
     images = next(generate_pathfinder(rules, seed=0))
     for pixels, marks in zip(images.pixels, images.marks, strict=True):
         distance = np.linalg.norm(np.argwhere(pixels > 100)[:, None] - marks, axis=2)
-        assert distance.min(axis=1).max() < 2 and (distance == 0).any(axis=0).all()
+        assert distance.min(axis=1).max() < rules.mark_radius + 0.5 and (distance == 0).any(axis=0).all()
 
 
 def test_easier_images_have_shorter_paths_and_fewer_distractors():

@@ -37,7 +37,8 @@ def test_pixels_run_from_minus_one_to_one_row_by_row(tmp_path):
 def test_empty_files_are_left_out_and_counted(tmp_path, capsys):
     write_pathfinder(tmp_path, empty=((2, 3),))
     assert sum(read(tmp_path).split_sizes.values()) == 2 * COUNT - 1
-    assert capsys.readouterr().out == "Pathfinder: 1 empty image files are left out\n"
+    out = capsys.readouterr().out
+    assert out.startswith("Pathfinder: 1 empty image files are left out\nPathfinder: 19 images are read and kept in ")
 
 
 def test_the_second_use_maps_the_packed_file(tmp_path):
@@ -123,7 +124,7 @@ def test_easier_images_lie_in_a_file_of_their_own(tmp_path, monkeypatch):
     for options in ({}, {"target_length": 14}, {"target_length": 4, "num_distractors": 0}):
         Pathfinder(root=tmp_path, num_train=4, num_evaluated=2, **options).setup()
     names = {path.stem for path in (tmp_path / "pathfinder").glob("*2*.npy") if "labels" not in path.stem}
-    assert names == {"generated-32-seed0-4-2", "generated-32-seed0-4-2-length4-distractors0"}
+    assert names == {"generated-32-seed0-4-2", "generated-32-seed0-4-2-dashes4-distractors0"}
 
 
 def test_options_out_of_range_are_refused():
