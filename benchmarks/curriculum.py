@@ -8,12 +8,16 @@ scores of the task.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock, Timeout
+
 from benchmarks.series_peers import add_training_options, name_run, timed_words
 from tasks.cli import main as hyperseq
+from tasks.errors import UserError
 from tasks.runs.run_folder import RunFolder
 from tasks.shipped import find_configs
 
@@ -57,6 +61,7 @@ STAGES = {
         Stage(8 / 36, 4e-3, {"augment": True}),
     ),
 }
+INTERRUPTED = (130, 143)
 CONFIGS = {"listops": "lra/listops_mixer", "pathfinder": "lra/pathfinder_strided"}
 
 
@@ -69,15 +74,43 @@ def words_of(config: str, stage: Stage, part: str, *, seconds: float, seed: int,
 
 def find_taken(more: Sequence[str], words: Sequence[str]) -> str | None:
     """Return the first option of `more` that `words` have, too, or a part of, or that no stage can have."""
-    has = {_name_of(word) for word in words} | {"ckpt_path", "print_config", "run.start_from", "trainer.callbacks"}
-    for name in (_name_of(word) for word in more if word.startswith("--")):
-        if name and any(f"{one}.".startswith(f"{name}.") for one in has):
-            return name
+    has = {_name_of(word) for word in words}
+    has |= {"ckpt_path", "data.class_path", "print_config", "run.start_from", "trainer.callbacks"}
+    for word in more:
+        name = _name_of(word)
+        if word.startswith("-c") or (name and any(f"{one}.".startswith(f"{name}.") for one in has)):
+            return word.partition("=")[0].removeprefix("--")
     return None
 
 
 def _name_of(word: str) -> str:
-    return word.removeprefix("--").partition("=")[0]
+    """Return the plain name of an option, which may be given below `init_args`, too; none of a value."""
+    name = word.partition("=")[0].removeprefix("--") if word.startswith("--") else ""
+    return ".".join(part for part in name.split(".") if part not in ("init_args", "dict_kwargs"))
+
+
+def find_start(root: Path, name: str) -> Path | None:
+    """Return the best weights of the newest run of a name; `None` if there is no run, or it has not finished."""
+    runs = RunFolder.numbered(root / name)
+    return runs[-1].checkpoint("best") if runs and runs[-1].results.is_file() else None
+
+
+@contextmanager
+def own(root: Path, name: str) -> Iterator[None]:
+    """Let no other curriculum of this name train below a root: each would go on from the weights of the other.
+
+    Raises:
+        UserError: If one does, or the root cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{name}.lock", timeout=0) as lock:
+            yield
+            Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout as error:
+        raise UserError(f"run.root must be without another curriculum {name}, got one that trains in {root}") from error
+    except OSError as error:
+        raise UserError(f"run.root must be a folder that can be written, got {root}: {error.strerror}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("task", choices=sorted(STAGES), help="the task")
     parser.add_argument("--config", help="a shipped config of the task, such as lra/listops_gru")
     parser.add_argument("--run.root", dest="root", type=Path, default=Path("runs"), help="folder of all runs")
-    first_help = "stage to begin with, from the newest weights of the stage before (%(default)s)"
+    first_help = "stage to begin with, from the newest run of the stage before (%(default)s)"
     parser.add_argument("--first-stage", type=int, default=1, help=first_help)
     add_training_options(parser)
     arguments, more = parser.parse_known_args(argv)
@@ -106,18 +139,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     if taken := find_taken(more, [word for words in all_words for word in words]):
         parser.error(f"{taken} must be left out: the stages, or --seed, --lr and --seconds, decide it")
-    for number in range(first, len(stages) + 1):
-        start = []
-        if number > 1:
-            before = arguments.root / name_run(config, parts[number - 2], seed=arguments.seed)
-            finished = [run for run in RunFolder.numbered(before) if run.results.is_file()]
-            if not finished:
-                parser.error(f"first-stage must follow a stage that has finished, got {number} without one in {before}")
-            start = [f"--run.start_from={finished[-1].checkpoint('best')}"]
-        print(f"\nStage {number} of {len(stages)}", flush=True)
-        if code := hyperseq([*all_words[number - 1], *more, f"--run.root={arguments.root}", *start]):
-            print(f"Stage {number} did not finish. To go on: the same command with --first-stage {number}", flush=True)
-            return code
+    root: Path = arguments.root
+    names = [name_run(config, part, seed=arguments.seed) for part in parts]
+    try:
+        with own(root, name_run(config, "curriculum", seed=arguments.seed)):
+            for number in range(first, len(stages) + 1):
+                start = []
+                if number > 1:
+                    weights = find_start(root, names[number - 2])
+                    if weights is None:
+                        fault = f"no newest run in {root / names[number - 2]} that has finished"
+                        raise UserError(f"first-stage must be 1 or follow a finished stage, got {number} and {fault}")
+                    start = [f"--run.start_from={weights}"]
+                print(f"\nStage {number} of {len(stages)}", flush=True)
+                if code := hyperseq([*all_words[number - 1], *more, f"--run.root={root}", *start]):
+                    if code in INTERRUPTED:
+                        print(f"To go on: the same command with --first-stage {number}", flush=True)
+                    return code
+    except UserError as error:
+        parser.error(str(error))
     return 0
 
 

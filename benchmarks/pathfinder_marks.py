@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tasks.errors import UserError, check_at_least
-from tasks.images.generated_pathfinder import choose_rules, generate_pathfinder
+from tasks.images.generated_pathfinder import check_seed, choose_rules, generate_pathfinder
 
 
 def describe_places(marks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         check_at_least(100, num=options.num)
-        check_at_least(0, seed=options.seed)
+        check_seed(seed=options.seed)
         choose_rules(32, target_length=options.target_length)
     except UserError as error:
         parser.error(str(error))

@@ -110,6 +110,16 @@ def choose_rules(side: int, *, target_length: int | None = None, num_distractors
     return replace(rules, target_length=length, num_distractors=number)
 
 
+def check_seed(**seed: int) -> None:
+    """Raise `UserError` if a seed, named by its argument, is not one word of 32 bits.
+
+    A larger one would share random numbers with a smaller one.
+    """
+    for name, value in seed.items():
+        if not 0 <= value < 2**32:
+            raise UserError(f"{name} must lie in [0, {2**32 - 1}], got {value}")
+
+
 class PathfinderImages(NamedTuple):
     """Some images."""
 

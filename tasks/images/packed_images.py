@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -32,7 +32,7 @@ def find_packed(path: Path, *, side: int, num_classes: int, count: int | None = 
     if not path.is_file():
         return None
     labels_path = _labels_of(path)
-    pixels, labels = _load(path, path, mmap_mode="c"), _load(labels_path, path)
+    pixels, labels = _load(path, path, mapped=True), _load(labels_path, path, mapped=False)
     first = pixels.shape[:1] if count is None else (count,)
     _check(path, path, pixels, shape=(*first, side, side), dtype=np.uint8)
     _check(labels_path, path, labels, shape=pixels.shape[:1], dtype=np.int64)
@@ -73,16 +73,20 @@ def _write(path: Path, chunks: Iterable[tuple[Bytes, Labels]], *, count: int, si
 
 
 def _write_pixels(path: Path, chunks: Iterable[tuple[Bytes, Labels]], *, count: int, side: int) -> Labels:
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, side, side))
     labels = np.zeros(count, dtype=np.int64)
     filled = 0
-    for images, classes in chunks:
-        taken = min(len(images), count - filled)
-        pixels[filled : filled + taken], labels[filled : filled + taken] = images[:taken], classes[:taken]
-        filled += taken
-        if filled == count:
-            break
-    pixels.flush()
+    descr = np.lib.format.dtype_to_descr(np.dtype(np.uint8))
+    # Not written through a map: there, a disk that fills up kills the process in place of an error.
+    with path.open("wb") as file:
+        header = {"descr": descr, "fortran_order": False, "shape": (count, side, side)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for images, classes in chunks:
+            taken = min(len(images), count - filled)
+            file.write(images[:taken].tobytes())
+            labels[filled : filled + taken] = classes[:taken]
+            filled += taken
+            if filled == count:
+                break
     if filled < count:
         raise UserError(f"chunks must hold {count} images, got {filled}")
     return labels
@@ -92,14 +96,15 @@ def _labels_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}-labels.npy")
 
 
-def _load(file: Path, path: Path, *, mmap_mode: Literal["c"] | None = None) -> NDArray[Any]:
+def _load(file: Path, path: Path, *, mapped: bool) -> NDArray[Any]:
     try:
-        loaded: Any = np.load(file, mmap_mode=mmap_mode)
-    except (OSError, ValueError, EOFError) as error:
+        if mapped:
+            return np.lib.format.open_memmap(file, mode="c")
+        with file.open("rb") as opened:
+            return np.lib.format.read_array(opened)
+    except Exception as error:
+        # A damaged header ends in errors of many kinds: of values, of the tokenizer, of sizes.
         raise _broken(file, path, error) from error
-    if not isinstance(loaded, np.ndarray):
-        raise _broken(file, path, "several arrays")
-    return loaded
 
 
 def _check(file: Path, path: Path, array: NDArray[Any], *, shape: tuple[int, ...], dtype: type[np.generic]) -> None:

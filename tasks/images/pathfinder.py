@@ -14,7 +14,7 @@ from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
 from tasks.errors import UserError, check_at_least
 from tasks.images.augmentation import turn_and_flip
-from tasks.images.generated_pathfinder import Rules, choose_rules, generate_pathfinder
+from tasks.images.generated_pathfinder import Rules, check_seed, choose_rules, generate_pathfinder
 from tasks.images.image_data_module import transform_images
 from tasks.images.inputs import Inputs, Normalization
 from tasks.images.packed_images import find_packed, write_packed
@@ -41,7 +41,7 @@ class Pathfinder(InMemoryDataModule):
         num_train: Training images to generate; the other splits do not depend on it.
         num_evaluated: Images to generate for each of validation and test. Another number moves images from split to
             split: do not evaluate weights that were trained with another one.
-        data_seed: Seed of what is generated; the seed of the training does not change the data.
+        data_seed: Seed of what is generated, below 2^32; the seed of the training does not change the data.
         target_length: Dashes of each of the two long paths of a generated image; `None` for the 14 of the benchmark.
             Fewer of them, or fewer distractors, make another and easier task, to begin a training with.
         num_distractors: Short paths of a generated image; `None` for those of the benchmark: 5, or 8 at 128 pixels.
@@ -77,7 +77,7 @@ class Pathfinder(InMemoryDataModule):
         if side not in sides:
             raise UserError(f"side must be one of {', '.join(map(str, sides))} for {source} images, got {side}")
         check_at_least(1, num_train=num_train, num_evaluated=num_evaluated)
-        check_at_least(0, data_seed=data_seed)
+        check_seed(data_seed=data_seed)
         self.rules = None
         if source == "generated":
             self.rules = choose_rules(side, target_length=target_length, num_distractors=num_distractors)
@@ -124,11 +124,14 @@ class Pathfinder(InMemoryDataModule):
         return find_packed(path, side=self.side, num_classes=len(self.class_names), count=count)
 
     def _generate(self, path: Path, rules: Rules, count: int) -> Any:
-        print(f"Pathfinder: {count:,} images are drawn and kept in {path}")
+        def draw() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+            # Told once there is room, and by the process that draws.
+            print(f"Pathfinder: {count:,} images are drawn and kept in {path}")
+            for images in generate_pathfinder(rules, seed=self.data_seed):
+                yield images.pixels, images.labels
+
         # Test and validation come first, so that another num_train leaves them as they are.
-        drawn = generate_pathfinder(rules, seed=self.data_seed)
-        chunks = ((images.pixels, images.labels) for images in drawn)
-        write_packed(path, chunks, count=count, side=self.side)
+        write_packed(path, draw(), count=count, side=self.side)
         return self._find(path, count=count)
 
     def _read(self, path: Path) -> Any:
@@ -139,11 +142,11 @@ class Pathfinder(InMemoryDataModule):
         rows = torch.cat(random_split(len(files), fractions=FRACTIONS, seed=self.split_seed)).numpy()
 
         def read() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+            print(f"Pathfinder: {len(files):,} images are read and kept in {path}")
             begin = 0
             for pixels in read_images([files[row] for row in rows], self.side):
                 yield pixels, labels[rows[begin : begin + len(pixels)]]
                 begin += len(pixels)
 
-        print(f"Pathfinder: {len(files):,} images are read and kept in {path}")
         write_packed(path, read(), count=len(files), side=self.side)
         return self._find(path)

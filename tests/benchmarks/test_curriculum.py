@@ -34,6 +34,8 @@ def test_the_stages_share_the_seconds_and_end_with_the_data_of_the_benchmark(cal
     assert {name for name in calls[-1] if name.startswith("data.")} <= {"data.augment"}
     for options in calls:
         assert (options["seed_everything"], options["run.num_threads"]) == ("3", "1")
+        assert options["run.root"] == str(tmp_path)
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_each_stage_starts_from_the_newest_weights_of_the_one_before(calls, tmp_path):
@@ -69,8 +71,42 @@ def test_a_stage_that_is_interrupted_is_the_last_and_is_begun_anew_on_demand(cal
     assert calls[2] == calls[1]
     with pytest.raises(SystemExit):
         main([*words, "--first-stage=3"])
-    told = "first-stage must follow a stage that has finished, got 3 without one in "
+    told = "first-stage must be 1 or follow a finished stage, got 3 and no newest run in "
     assert told in capsys.readouterr().err and len(calls) == 3
+    # An older run that has finished is of another curriculum.
+    (tmp_path / calls[1]["run.name"] / "1/results.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        main([*words, "--first-stage=3"])
+    assert told in capsys.readouterr().err and len(calls) == 3
+
+
+def test_a_stage_that_fails_is_the_last_and_promises_nothing(calls, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(curriculum, "hyperseq", lambda words: calls.append(words) or 2)
+    assert main(["listops", "--seconds=36", f"--run.root={tmp_path}"]) == 2
+    assert len(calls) == 1 and "To go on" not in capsys.readouterr().out
+
+
+def test_two_at_once_are_refused_where_they_would_share_weights(calls, tmp_path, monkeypatch, capsys):
+    words = ["listops", "--seconds=36", f"--run.root={tmp_path}"]
+
+    def another(options):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert main([*words, "--seed=1"]) == 0
+        return 2
+
+    train = curriculum.hyperseq
+    monkeypatch.setattr(curriculum, "hyperseq", lambda options: train(options) if calls else another(calls.append({})))
+    assert main(words) == 2
+    told = "run.root must be without another curriculum listops_mixer-curriculum-s0, got one that trains in "
+    assert told in capsys.readouterr().err
+
+
+def test_a_root_that_cannot_be_written_is_refused(calls, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        main(["listops", "--seconds=36", f"--run.root={tmp_path}/file/below"])
+    assert "run.root must be a folder that can be written, got " in capsys.readouterr().err and not calls
 
 
 @pytest.mark.parametrize(
@@ -79,7 +115,7 @@ def test_a_stage_that_is_interrupted_is_the_last_and_is_begun_anew_on_demand(cal
         (["--seconds=-1"], "seconds must be above 0, got -1.0"),
         (["--seconds=9", "--config=lra/pathfinder"], "config must be one of lra/listops, lra/listops_attention, "),
         (["--seconds=9", "--first-stage=5"], "first-stage must lie in [1, 4], got 5"),
-        (["--seconds=9", "--first-stage=2"], "first-stage must follow a stage that has finished, got 2 without one in"),
+        (["--seconds=9", "--first-stage=2"], "first-stage must be 1 or follow a finished stage, got 2 and no newest"),
         (["--seconds=9", "--run.name=mine"], "run.name must be left out: the stages, or --seed, --lr and --seconds, "),
         (["--seconds=9", "--run.start_from", "x"], "run.start_from must be left out: "),
         (["--seconds=9", "--print_config"], "print_config must be left out: "),
@@ -88,6 +124,15 @@ def test_a_stage_that_is_interrupted_is_the_last_and_is_begun_anew_on_demand(cal
         (["--seconds=9", "--trainer.max_epochs=1"], "trainer.max_epochs must be left out: "),
         (["--seconds=9", "--trainer.callbacks.seconds=1"], "trainer.callbacks.seconds must be left out: "),
         (["--seconds=9", "--data.batch_size=1"], "data.batch_size must be left out: "),
+        (["--seconds=9", "--data.init_args.shortest", "3"], "data.init_args.shortest must be left out: "),
+        (["--seconds=9", "--data.init_args", "{shortest: 3}"], "data.init_args must be left out: "),
+        (["--seconds=9", "--data.dict_kwargs.shortest=3"], "data.dict_kwargs.shortest must be left out: "),
+        (
+            ["--seconds=9", "--trainer.callbacks.init_args.seconds=1"],
+            "trainer.callbacks.init_args.seconds must be left",
+        ),
+        (["--seconds=9", "-c", "other.yaml"], "-c must be left out: "),
+        (["--seconds=9", "--ckpt_path=x"], "ckpt_path must be left out: "),
         (["--seconds=9", "--data=data.yaml"], "data must be left out: "),
     ],
 )

@@ -40,6 +40,14 @@ def test_the_marks_of_short_paths_tell_more_than_those_of_long_ones():
     assert short > 0.7 > long + 0.05
 
 
+def test_the_marks_are_those_of_images_without_distractors():
+    marks, directions, labels = draw_marks(num=100, target_length=5, seed=2)
+    rules = generated_pathfinder.choose_rules(32, target_length=5, num_distractors=0)
+    images = next(generated_pathfinder.generate_pathfinder(rules, seed=2))
+    for drawn, wanted in ((marks, images.marks), (directions, images.directions), (labels, images.labels)):
+        assert np.array_equal(drawn, wanted[:100])
+
+
 def test_the_command_prints_both_accuracies_with_their_spread(capsys):
     assert main(["--num", "601", "--target-length", "4", "--seed", "3"]) == 0
     marks, directions, labels = draw_marks(num=601, target_length=4, seed=3)
@@ -58,7 +66,7 @@ def test_the_command_prints_both_accuracies_with_their_spread(capsys):
     ("words", "told"),
     [
         (["--num", "99"], "num must be at least 100, got 99"),
-        (["--seed", "-1"], "seed must be at least 0, got -1"),
+        (["--seed", "-1"], "seed must lie in [0, 4294967295], got -1"),
         (["--target-length", "2"], "target_length must lie in [3, 14], got 2"),
     ],
 )

@@ -28,6 +28,12 @@ def test_easier_images_do_not_begin_as_those_of_the_benchmark(easier):
     assert (easy.marks[:count, 0] == hard.marks[:count, 0]).all(axis=1).mean() < 0.5
 
 
+def test_images_with_fewer_distractors_do_not_begin_as_those_with_more():
+    fewer, more = (next(generate_pathfinder(choose_rules(32, num_distractors=number), seed=0)) for number in (3, 4))
+    count = min(len(fewer.marks), len(more.marks))
+    assert (fewer.marks[:count, 0] == more.marks[:count, 0]).all(axis=1).mean() < 0.5
+
+
 @pytest.mark.parametrize("side", RULES)
 def test_images_use_all_gray_values_and_stay_mostly_black(side):
     pixels, labels, *_ = next(generate_pathfinder(RULES[side], seed=0))

@@ -84,6 +84,16 @@ def test_a_disk_that_fills_up_leaves_no_file(tmp_path):
     assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.npy"))
 
 
+def test_images_are_never_there_without_their_labels(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_packed(tmp_path / "images.npy", chunks(), count=5, side=3)
+    assert not list(tmp_path.glob("*.npy")) and not list(tmp_path.glob("*.part"))
+
+
 @pytest.mark.parametrize(
     "name, content, told",
     [
@@ -93,7 +103,7 @@ def test_a_disk_that_fills_up_leaves_no_file(tmp_path):
         ("images", np.uint8(1), r"uint8 of shape \(\) in place of uint8 of shape \(5, 3, 3\)"),
         ("images-labels", np.zeros(4, np.int64), r"int64 of shape \(4,\) in place of int64 of shape \(5,\)"),
         ("images-labels", np.zeros(5), r"float64 of shape \(5,\) in place of int64 of shape \(5,\)"),
-        ("images-labels", np.arange(5), "labels from 0 to 4, not below 2"),
+        ("images-labels", np.arange(5) // 2, "labels from 0 to 2, not below 2"),
         ("images-labels", -LABELS, "labels from -1 to 0, not below 2"),
     ],
 )
@@ -107,13 +117,14 @@ def test_a_file_of_another_kind_is_named(path, name, content, told):
 @pytest.mark.parametrize("name", ["images", "images-labels"])
 def test_a_truncated_a_foreign_and_a_missing_file_are_named(path, name):
     broken = path.with_stem(name)
-    for content in (broken.read_bytes()[:-1], b"<html>", b""):
+    whole = broken.read_bytes()
+    for content in (whole[:-1], whole.replace(b")", b"(", 1), b"<html>", b"PK\3\4junk", b""):
         broken.write_bytes(content)
         with pytest.raises(UserError, match=f"{broken} must be a whole packed file, got: .*; delete {path} to have it"):
             find(path)
     with broken.open("wb") as file:
         np.savez(file, IMAGES, LABELS)
-    with pytest.raises(UserError, match=f"{broken} must be a whole packed file, got: several arrays; delete {path}"):
+    with pytest.raises(UserError, match=f"{broken} must be a whole packed file, got: .*; delete {path}"):
         find(path)
     path.with_stem("images-labels").unlink()
     if name == "images-labels":

@@ -127,6 +127,35 @@ def test_easier_images_lie_in_a_file_of_their_own(tmp_path, monkeypatch):
     assert names == {"generated-32-seed0-4-2", "generated-32-seed0-4-2-dashes4-distractors0"}
 
 
+def test_generated_images_follow_the_seed_of_the_data_and_are_told_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(generated_pathfinder, "PIXELS_AT_ONCE", 2**18)
+    first, second, other = (
+        Pathfinder(root=tmp_path, num_train=4, num_evaluated=2, data_seed=seed) for seed in (0, 0, 7)
+    )
+    for each in (first, second, other):
+        each.setup()
+    assert first.splits["test"].x.equal(second.splits["test"].x)
+    assert not first.splits["test"].x.equal(other.splits["test"].x)
+    folder = tmp_path / "pathfinder"
+    told = [f"Pathfinder: 8 images are drawn and kept in {folder}/generated-32-seed{seed}-4-2.npy" for seed in (0, 7)]
+    assert capsys.readouterr().out.splitlines() == told
+
+
+@pytest.mark.parametrize(
+    "name, content, told",
+    [
+        ("generated-32-seed0-4-2.npy", np.zeros((9, 32, 32), np.uint8), "uint8 of shape"),
+        ("generated-32-seed0-4-2-labels.npy", np.full(8, 2), "labels from 2 to 2, not below 2"),
+    ],
+)
+def test_a_packed_file_of_other_images_is_refused(tmp_path, monkeypatch, name, content, told):
+    monkeypatch.setattr(generated_pathfinder, "PIXELS_AT_ONCE", 2**18)
+    Pathfinder(root=tmp_path, num_train=4, num_evaluated=2).setup()
+    np.save(tmp_path / "pathfinder" / name, content)
+    with pytest.raises(ValueError, match=f"{name} must be a whole packed file, got: {told}"):
+        Pathfinder(root=tmp_path, num_train=4, num_evaluated=2).setup()
+
+
 def test_options_out_of_range_are_refused():
     with pytest.raises(ValueError, match="must be null for released images, got 4 and None"):
         Pathfinder(source="released", target_length=4)
@@ -136,5 +165,6 @@ def test_options_out_of_range_are_refused():
         Pathfinder(source="x")
     with pytest.raises(ValueError, match="num_evaluated must be at least 1, got 0"):
         Pathfinder(num_evaluated=0)
-    with pytest.raises(ValueError, match="data_seed must be at least 0, got -1"):
-        Pathfinder(data_seed=-1)
+    for seed in (-1, 2**32):
+        with pytest.raises(ValueError, match=rf"data_seed must lie in \[0, 4294967295\], got {seed}"):
+            Pathfinder(data_seed=seed)
