@@ -102,15 +102,42 @@ def own(root: Path, name: str) -> Iterator[None]:
     Raises:
         UserError: If one does, or the root cannot be written.
     """
+    path = root / f".{name}.lock"
+    lock = FileLock(path)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{name}.lock", timeout=0) as lock:
-            yield
-            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(f"run.root must be without another curriculum {name}, got one that trains in {root}") from error
     except OSError as error:
         raise UserError(f"run.root must be a folder that can be written, got {root}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def train(words: Sequence[Sequence[str]], names: Sequence[str], *, root: Path, first: int) -> int:
+    """Train the stages from `first` on, by the words and under the run name of each; return the code of `main`.
+
+    Raises:
+        UserError: If the newest run of the stage before has not finished.
+    """
+    for number in range(first, len(words) + 1):
+        start = []
+        if number > 1:
+            weights = find_start(root, names[number - 2])
+            if weights is None:
+                fault = f"no newest run in {root / names[number - 2]} that has finished"
+                raise UserError(f"first-stage must be 1 or follow a finished stage, got {number} and {fault}")
+            start = [f"--run.start_from={weights}"]
+        print(f"\nStage {number} of {len(words)}", flush=True)
+        if code := hyperseq([*words[number - 1], *start]):
+            if code in INTERRUPTED:
+                print(f"To go on: the same command with --first-stage {number}", flush=True)
+            return code
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,32 +160,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 1 <= first <= len(stages):
         parser.error(f"first-stage must lie in [1, {len(stages)}], got {first}")
     parts = [f"stage{number}" for number in range(1, len(stages) + 1)]
-    all_words = [
+    words = [
         words_of(config, stage, part, seconds=arguments.seconds, seed=arguments.seed, lr=arguments.lr)
         for stage, part in zip(stages, parts, strict=True)
     ]
-    if taken := find_taken(more, [word for words in all_words for word in words]):
+    if taken := find_taken(more, [word for of_stage in words for word in of_stage]):
         parser.error(f"{taken} must be left out: the stages, or --seed, --lr and --seconds, decide it")
     root: Path = arguments.root
     names = [name_run(config, part, seed=arguments.seed) for part in parts]
     try:
         with own(root, name_run(config, "curriculum", seed=arguments.seed)):
-            for number in range(first, len(stages) + 1):
-                start = []
-                if number > 1:
-                    weights = find_start(root, names[number - 2])
-                    if weights is None:
-                        fault = f"no newest run in {root / names[number - 2]} that has finished"
-                        raise UserError(f"first-stage must be 1 or follow a finished stage, got {number} and {fault}")
-                    start = [f"--run.start_from={weights}"]
-                print(f"\nStage {number} of {len(stages)}", flush=True)
-                if code := hyperseq([*all_words[number - 1], *more, f"--run.root={root}", *start]):
-                    if code in INTERRUPTED:
-                        print(f"To go on: the same command with --first-stage {number}", flush=True)
-                    return code
+            return train([[*each, *more, f"--run.root={root}"] for each in words], names, root=root, first=first)
     except UserError as error:
         parser.error(str(error))
-    return 0
 
 
 if __name__ == "__main__":

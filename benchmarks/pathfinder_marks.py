@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tasks.errors import UserError, check_at_least
-from tasks.images.generated_pathfinder import check_seed, choose_rules, generate_pathfinder
+from tasks.errors import UserError, check_at_least, check_seed
+from tasks.images.generated_pathfinder import choose_rules, generate_pathfinder
 
 
 def describe_places(marks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -50,13 +50,12 @@ def draw_marks(
     rules = choose_rules(32, target_length=target_length, num_distractors=0)
     drawn, num_drawn = [], 0
     for images in generate_pathfinder(rules, seed=seed):
-        drawn.append(images)
+        drawn.append((images.marks, images.directions, images.labels))
         num_drawn += len(images.labels)
         if num_drawn >= num:
             break
-    marks = np.concatenate([images.marks for images in drawn])[:num]
-    directions = np.concatenate([images.directions for images in drawn])[:num]
-    return marks, directions, np.concatenate([images.labels for images in drawn])[:num]
+    marks, directions, labels = (np.concatenate(parts)[:num] for parts in zip(*drawn, strict=True))
+    return marks, directions, labels
 
 
 def main(argv: Sequence[str] | None = None) -> int:

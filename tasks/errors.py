@@ -1,6 +1,9 @@
-"""The error of a user's mistake, and the check behind most of them; a leaf that every module may import."""
+"""The error of a user's mistake, and the checks behind most of them; a leaf that every module may import."""
 
 import traceback
+
+LARGEST_SEED = 2**32 - 1
+"""One word of 32 bits: NumPy would read a larger seed as two, and share random numbers with a smaller one."""
 
 
 class UserError(ValueError):
@@ -26,6 +29,19 @@ def check_at_least(least: int, **values: float) -> None:
     for name, value in values.items():
         if value < least:
             raise UserError(f"{name} must be at least {least}, got {value}")
+
+
+def check_seed(**seeds: int) -> None:
+    """Raise `UserError` if a seed, named by its argument, is not one word of 32 bits.
+
+    Example:
+        >>> check_seed(data_seed=-1)
+        Traceback (most recent call last):
+        tasks.errors.UserError: data_seed must lie in [0, 4294967295], got -1
+    """
+    for name, value in seeds.items():
+        if not 0 <= value <= LARGEST_SEED:
+            raise UserError(f"{name} must lie in [0, {LARGEST_SEED}], got {value}")
 
 
 def is_raised_within(error: Exception, packages: set[str]) -> bool:

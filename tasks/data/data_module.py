@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tasks.data.batches import Batch, TensorBatches, batch_loader, check_batch_size
-from tasks.errors import UserError
+from tasks.errors import UserError, check_seed
 
 SPLITS = ("train", "val", "test")
-LARGEST_SEED = 2**32 - 1
 
 REQUIRED = {
     "num_classes": "the number of classes, or of real targets",
@@ -90,9 +89,7 @@ class InMemoryDataModule(LightningDataModule):
         super().__init__()
         if num_workers < 0:
             raise UserError(f"num_workers must be at least 0, got {num_workers}")
-        for name, value in {"split_seed": split_seed, "seed": seed}.items():
-            if not 0 <= value <= LARGEST_SEED:
-                raise UserError(f"{name} must lie in [0, {LARGEST_SEED}], got {value}")
+        check_seed(split_seed=split_seed, seed=seed)
         self.batch_size, self.num_workers = check_batch_size(batch_size), num_workers
         self.split_seed, self.seed, self.bucket_by_length = split_seed, seed, bucket_by_length
         self.splits: dict[str, TensorBatches] = {}

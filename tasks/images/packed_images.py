@@ -75,10 +75,9 @@ def _write(path: Path, chunks: Iterable[tuple[Bytes, Labels]], *, count: int, si
 def _write_pixels(path: Path, chunks: Iterable[tuple[Bytes, Labels]], *, count: int, side: int) -> Labels:
     labels = np.zeros(count, dtype=np.int64)
     filled = 0
-    descr = np.lib.format.dtype_to_descr(np.dtype(np.uint8))
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, side, side)}
     # Not written through a map: there, a disk that fills up kills the process in place of an error.
     with path.open("wb") as file:
-        header = {"descr": descr, "fortran_order": False, "shape": (count, side, side)}
         np.lib.format.write_array_header_1_0(file, header)
         for images, classes in chunks:
             taken = min(len(images), count - filled)

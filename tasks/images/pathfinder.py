@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tasks.data.batches import TensorBatches
 from tasks.data.data_module import SPLITS, InMemoryDataModule
 from tasks.data.splits import random_split
-from tasks.errors import UserError, check_at_least
+from tasks.errors import UserError, check_at_least, check_seed
 from tasks.images.augmentation import turn_and_flip
-from tasks.images.generated_pathfinder import Rules, check_seed, choose_rules, generate_pathfinder
+from tasks.images.generated_pathfinder import Rules, choose_rules, generate_pathfinder
 from tasks.images.image_data_module import transform_images
 from tasks.images.inputs import Inputs, Normalization
 from tasks.images.packed_images import find_packed, write_packed

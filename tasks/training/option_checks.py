@@ -11,8 +11,7 @@ from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
 
-from tasks.data.data_module import LARGEST_SEED
-from tasks.errors import UserError
+from tasks.errors import UserError, check_seed
 from tasks.learning.classifier import OPTION_RULES, check_options
 
 BUILT_LATER = ("callbacks", "logger", "plugins", "profiler", "strategy")
@@ -59,9 +58,8 @@ def check_parsed_options(options: Namespace, *, training: bool) -> None:
     Raises:
         UserError: If an option is out of range, or would make Lightning do something else than its name says.
     """
-    for name, value in {"seed_everything": options.seed_everything, "data.split_seed": _split_seed(options)}.items():
-        if value is not None and not 0 <= value <= LARGEST_SEED:
-            raise UserError(f"{name} must lie in [0, {LARGEST_SEED}], got {value}")
+    seeds = {"seed_everything": options.seed_everything, "data.split_seed": _split_seed(options)}
+    check_seed(**{name: seed for name, seed in seeds.items() if seed is not None})
     if options.run.num_threads is not None and options.run.num_threads < 1:
         raise UserError(f"run.num_threads must be at least 1, got {options.run.num_threads}")
     if options.run.root.exists() and not options.run.root.is_dir():

@@ -102,6 +102,16 @@ def test_two_at_once_are_refused_where_they_would_share_weights(calls, tmp_path,
     assert told in capsys.readouterr().err
 
 
+def test_an_error_of_a_training_is_not_one_of_the_root(tmp_path, monkeypatch):
+    def fail(words):
+        raise OSError("a fault of a library")
+
+    monkeypatch.setattr(curriculum, "hyperseq", fail)
+    with pytest.raises(OSError, match="a fault of a library"):
+        main(["listops", "--seconds=36", f"--run.root={tmp_path}"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_root_that_cannot_be_written_is_refused(calls, tmp_path, capsys):
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit):

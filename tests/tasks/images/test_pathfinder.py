@@ -37,8 +37,9 @@ def test_pixels_run_from_minus_one_to_one_row_by_row(tmp_path):
 def test_empty_files_are_left_out_and_counted(tmp_path, capsys):
     write_pathfinder(tmp_path, empty=((2, 3),))
     assert sum(read(tmp_path).split_sizes.values()) == 2 * COUNT - 1
-    out = capsys.readouterr().out
-    assert out.startswith("Pathfinder: 1 empty image files are left out\nPathfinder: 19 images are read and kept in ")
+    left_out, kept = capsys.readouterr().out.splitlines()
+    assert left_out == "Pathfinder: 1 empty image files are left out"
+    assert kept.startswith(f"Pathfinder: 19 images are read and kept in {tmp_path}/pathfinder/released-32-split42-")
 
 
 def test_the_second_use_maps_the_packed_file(tmp_path):
